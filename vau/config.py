@@ -1,0 +1,150 @@
+"""One typed, frozen configuration tree: YAML in, YAML out, every value checked, no environment variables.
+
+An unknown key is an error that names the nearest known one. `Config()` is the embedded default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vau.errors import ConfigError
+
+MAX_CONFIG_BYTES = 1_000_000
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class VideoConfig(_Section):
+    """Parameters that control decoding."""
+
+    reader: Literal["pyav", "torchcodec", "decord"] = "pyav"
+    sample_fps: float = Field(4.0, gt=0, le=60, description="frames a second that the detectors see")
+    motion_fps: float = Field(12.0, gt=0, le=60, description="frames a second between which flow is measured")
+    max_side: int = Field(640, ge=64, le=4096, description="longer side in pixels to which frames are reduced")
+    threads: int = Field(2, ge=1, le=64, description="decoder threads")
+    max_pixels: int = Field(64_000_000, gt=0, description="refuse frames with more pixels than this")
+    max_bytes: int = Field(64 * 2**30, gt=0, description="refuse files larger than this")
+    max_duration_s: float = Field(48 * 3600.0, gt=0, description="stop decoding after this much video")
+
+
+class PerceptionConfig(_Section):
+    """Parameters that control what is looked for in frames, and with which models."""
+
+    detector: Literal["ssd", "yolo"] = "ssd"
+    embedder: Literal["efficientnet", "open_clip"] = "efficientnet"
+    pose: bool = True
+    min_confidence: float = Field(0.3, ge=0, le=1, description="detections below it are dropped")
+    threads: int = Field(2, ge=1, le=64, description="threads of each model")
+    yolo_weights: str = Field("", description="path of an Ultralytics model; empty: the packaged YOLOv8n")
+    clip_model: str = "ViT-B-16"
+    clip_pretrained: str = "openai"
+
+
+class ScoringConfig(_Section):
+    """Parameters that control the training-free scorer."""
+
+    sensitivity: float = Field(0.5, ge=0, le=1, description="0.5 balanced; higher reports weaker events")
+
+
+class EventsConfig(_Section):
+    """Parameters that control event boundaries (EventVAD) and event spans."""
+
+    band_s: float = Field(10.0, gt=0, description="half width of the graph's band in seconds")
+    min_segment_s: float = Field(2.0, gt=0, description="boundaries closer than this are merged")
+    min_event_s: float = Field(0.5, gt=0)
+    merge_gap_s: float = Field(2.0, ge=0, description="events closer than this are one")
+
+
+class SamplingConfig(_Section):
+    """Parameters that control keyframes (CAES)."""
+
+    keyframes: int = Field(8, ge=1, le=64, description="keyframes an event")
+    context_s: float = Field(8.0, ge=0, description="longest lead-up and aftermath to sample from")
+
+
+class ReportConfig(_Section):
+    """Parameters that control the report."""
+
+    image_side: int = Field(640, ge=64, le=4096, description="longer side of pictures in pixels")
+    jpeg_quality: int = Field(80, ge=1, le=100)
+
+
+class Config(_Section):
+    """The whole configuration."""
+
+    video: VideoConfig = VideoConfig()
+    perception: PerceptionConfig = PerceptionConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    events: EventsConfig = EventsConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    report: ReportConfig = ReportConfig()
+
+    @classmethod
+    def load(cls, path: Path) -> Config:
+        """Reads a YAML file.
+
+        Raises:
+            ConfigError: the file is missing, too large, not YAML, or holds an unknown key or a wrong value.
+        """
+        try:
+            if path.stat().st_size > MAX_CONFIG_BYTES:
+                raise ConfigError(f"{path}: a configuration larger than {MAX_CONFIG_BYTES} bytes is refused")
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+        return cls.parse({} if data is None else data, name=str(path))
+
+    @classmethod
+    def parse(cls, data: object, name: str = "configuration") -> Config:
+        """Builds a configuration from plain data; raises ConfigError as `load` does."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            lines = [_explain(cls, dict(item)) for item in error.errors()]
+            raise ConfigError(f"{name}: " + "; ".join(lines)) from error
+
+    def with_overrides(self, overrides: dict[str, object]) -> Config:
+        """Returns a copy with dotted keys such as ``video.sample_fps`` replaced; raises ConfigError."""
+        data: dict[str, Any] = self.model_dump()
+        for dotted, value in overrides.items():
+            *sections, key = dotted.split(".")
+            place = data
+            for section in sections:
+                place = place.setdefault(section, {})
+                if not isinstance(place, dict):
+                    raise ConfigError(f"{dotted}: {section} is a value, not a section")
+            place[key] = value
+        return type(self).parse(data)
+
+    def to_yaml(self) -> str:
+        """Returns the whole tree as YAML that `load` reads back."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False)
+
+    def digest(self) -> str:
+        """Returns the first 16 hexadecimal digits of a SHA-256 over all values."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _explain(model: type[BaseModel], item: dict[str, Any]) -> str:
+    location = tuple(str(part) for part in item["loc"])
+    dotted = ".".join(location) or "the whole"
+    if item["type"] != "extra_forbidden":
+        return f"{dotted} = {item['input']!r}: {item['msg']}"
+    section: type[BaseModel] = model
+    for part in location[:-1]:
+        annotation = section.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            section = annotation
+    near = difflib.get_close_matches(location[-1], section.model_fields, n=1, cutoff=0.0)
+    return f"unknown key {dotted}" + (f"; did you mean {'.'.join((*location[:-1], near[0]))}?" if near else "")

@@ -1,0 +1,63 @@
+"""Errors that a user of `vau` can meet, each saying what was wrong and what to do about it.
+
+Every error that `vau` raises on purpose is a `VauError`; `exit_code` is what the command line returns for it.
+"""
+
+from __future__ import annotations
+
+
+class VauError(Exception):
+    """Base of all deliberate errors of this package."""
+
+    exit_code = 1
+
+
+class InputError(VauError):
+    """What the user gave cannot be used; exit code 2."""
+
+    exit_code = 2
+
+
+class VideoError(InputError):
+    """A video that cannot be opened or decoded."""
+
+
+class VideoOpenError(VideoError):
+    """The file is missing, empty, not a video, of a refused format, or holds no video stream."""
+
+
+class VideoLimitError(VideoError):
+    """The video exceeds a limit on pixels, duration, frames or bytes."""
+
+
+class ConfigError(InputError):
+    """A configuration file or value is wrong."""
+
+
+class ReportError(InputError):
+    """A saved report cannot be read: not JSON, of another schema, or damaged."""
+
+
+class MissingExtraError(VauError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+    exit_code = 3
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f'{feature} needs an optional package: pip install "vau[{extra}]"')
+        self.feature = feature
+        self.extra = extra
+
+
+class WeightsError(VauError):
+    """Model weights are missing or their SHA-256 is not the expected one."""
+
+    exit_code = 3
+
+
+class PerceptionError(VauError):
+    """A model of the perception stage failed or returned something malformed."""
+
+
+class ScoreError(VauError):
+    """A scorer produced NaN or infinity, or was given observations that it cannot score."""

@@ -1,0 +1,445 @@
+"""The value types that the stages of `vau` exchange: frozen, validated on creation, with short reprs.
+
+Times are float64 presentation timestamps in seconds from the first frame of the video and end in `_s`; boxes are
+float32 xyxy in pixels of the source video; arrays are made read-only. N counts sampled frames, T the rows of one
+track, D embedding dimensions, B motion channels, K score signals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+UInt8 = NDArray[np.uint8]
+Bool = NDArray[np.bool_]
+
+Phase = Literal["pre", "during", "post"]
+Role = Literal["title", "what", "who", "when", "where", "why", "cause", "effect", "limit"]
+
+
+def _own(array: object, dtype: type[np.generic], ndim: int, name: str) -> NDArray[Any]:
+    """Returns a read-only array of the wanted type, refusing NaN, infinity and a wrong number of dimensions."""
+    value = np.array(array, dtype=dtype)
+    if value.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimensions, got {value.shape = }")
+    if np.issubdtype(dtype, np.floating) and not np.isfinite(value).all():
+        raise ValueError(f"{name} holds NaN or infinity")
+    value.setflags(write=False)
+    return value
+
+
+def _check_times(times: Float64, name: str) -> None:
+    if times.size > 1 and not (np.diff(times) > 0).all():
+        raise ValueError(f"{name} must be strictly increasing")
+
+
+def _check_rows(owner: str, count: int, **arrays: NDArray[Any] | None) -> None:
+    for name, value in arrays.items():
+        if value is not None and len(value) != count:
+            raise ValueError(f"{owner}.{name} must have {count} rows, got {value.shape = }")
+
+
+def _check_unit(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name} must lie in [0, 1], got {value!r}")
+
+
+def _check_span(name: str, start_s: float, end_s: float) -> None:
+    if not (np.isfinite([start_s, end_s]).all() and start_s <= end_s):
+        raise ValueError(f"{name} needs finite start_s <= end_s, got {start_s!r}, {end_s!r}")
+
+
+class _ShortRepr:
+    """A repr that shows shapes of arrays and lengths of long tuples, never their data."""
+
+    def __repr__(self) -> str:
+        parts = []
+        for spec in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, spec.name)
+            if isinstance(value, np.ndarray):
+                shown = f"{value.dtype}{list(value.shape)}"
+            elif isinstance(value, tuple) and len(value) > 4:
+                shown = f"<{len(value)} items>"
+            elif isinstance(value, bytes):
+                shown = f"<{len(value)} bytes>"
+            else:
+                shown = repr(value)
+            parts.append(f"{spec.name}={shown}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+@dataclass(frozen=True, repr=False)
+class VideoInfo(_ShortRepr):
+    """What is known of a video file.
+
+    `duration_s` is the time from the first to the end of the last frame: declared by the container after probing,
+    measured after a full decode. `n_frames` follows the same rule and is 0 where the container does not say.
+    """
+
+    source: str  # name to show, without its folder
+    sha256: str  # of the file's content, hexadecimal
+    duration_s: float
+    width: int  # as displayed, after rotation
+    height: int
+    nominal_fps: float
+    n_frames: int
+    codec: str
+    container: str
+    variable_rate: bool = False
+    truncated: bool = False
+    rotation: int = 0  # clockwise degrees applied on decoding: 0, 90, 180, 270
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"width and height must be positive, got {self.width} x {self.height}")
+        if not np.isfinite([self.duration_s, self.nominal_fps]).all() or self.duration_s < 0 or self.nominal_fps < 0:
+            raise ValueError(f"duration and rate must be finite, got {self.duration_s!r} s, {self.nominal_fps!r} fps")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class FrameBatch(_ShortRepr):
+    """Decoded frames in time order."""
+
+    images: UInt8  # (N, H, W, 3) RGB
+    times_s: Float64  # (N,)
+    indices: Int64  # (N,) position of each frame in decoding order, from 0
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.shape[-1] != 3 or self.images.dtype != np.uint8:
+            raise ValueError(f"images must be uint8 (N, H, W, 3), got {self.images.dtype} {self.images.shape = }")
+        object.__setattr__(self, "times_s", _own(self.times_s, np.float64, 1, "times_s"))
+        object.__setattr__(self, "indices", _own(self.indices, np.int64, 1, "indices"))
+        _check_rows("FrameBatch", len(self.images), times_s=self.times_s, indices=self.indices)
+        _check_times(self.times_s, "times_s")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Detection(_ShortRepr):
+    """One object seen in one frame."""
+
+    label: str  # a COCO class name, or "moving object" for a motion blob of unknown class
+    confidence: float
+    box: Float32  # (4,)
+    source: str  # model that saw it
+    keypoints: Float32 | None = None  # (17, 3) COCO order: x, y in pixels, confidence
+
+    def __post_init__(self) -> None:
+        _check_unit("confidence", self.confidence)
+        box = _own(self.box, np.float32, 1, "box")
+        if box.shape != (4,) or box[2] <= box[0] or box[3] <= box[1]:
+            raise ValueError(f"box must be x0 < x1, y0 < y1, got {box}")
+        object.__setattr__(self, "box", box)
+        if self.keypoints is not None:
+            object.__setattr__(self, "keypoints", _own(self.keypoints, np.float32, 2, "keypoints"))
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Track(_ShortRepr):
+    """One object followed through time.
+
+    `confidence` says how surely this is one real object of that label: it grows with the number and the quality of
+    its detections. `flow` holds, inside the box and relative to the camera: mean velocity x and y, mean speed of the
+    parts relative to the body, all in body heights a second (the box's larger side), and the spread of directions in
+    [0, 1].
+    """
+
+    track_id: int
+    label: str
+    confidence: float
+    times_s: Float64  # (T,)
+    boxes: Float32  # (T, 4)
+    detected: Bool  # (T,) False where the tracker bridged a gap
+    flow: Float32  # (T, 4)
+    keypoints: Float32 | None = None  # (T, 17, 3), confidence 0 where no pose was seen
+
+    def __post_init__(self) -> None:
+        _check_unit("confidence", self.confidence)
+        object.__setattr__(self, "times_s", _own(self.times_s, np.float64, 1, "times_s"))
+        object.__setattr__(self, "boxes", _own(self.boxes, np.float32, 2, "boxes"))
+        object.__setattr__(self, "detected", _own(self.detected, np.bool_, 1, "detected"))
+        object.__setattr__(self, "flow", _own(self.flow, np.float32, 2, "flow"))
+        if self.keypoints is not None:
+            object.__setattr__(self, "keypoints", _own(self.keypoints, np.float32, 3, "keypoints"))
+        rows = len(self.times_s)
+        if rows == 0:
+            raise ValueError("a track needs at least one row")
+        _check_rows(
+            "Track", rows, boxes=self.boxes, detected=self.detected, flow=self.flow, keypoints=self.keypoints
+        )
+        _check_times(self.times_s, "times_s")
+
+    @property
+    def start_s(self) -> float:
+        """Time of the first row."""
+        return float(self.times_s[0])
+
+    @property
+    def end_s(self) -> float:
+        """Time of the last row."""
+        return float(self.times_s[-1])
+
+    @property
+    def name(self) -> str:
+        """How the track is called in text and on pictures, such as ``person 3``."""
+        return f"{self.label} {self.track_id}"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Observations(_ShortRepr):
+    """All that perception saw, columnar: one row a sampled frame."""
+
+    times_s: Float64  # (N,)
+    embeddings: Float32  # (N, D), unit norm
+    motion: Float32  # (N, B)
+    motion_channels: tuple[str, ...]  # B names, see vau.perception.motion
+    tracks: tuple[Track, ...]
+    detections: tuple[tuple[Detection, ...], ...]  # N rows
+    frame_size: tuple[int, int]  # width, height of the source in pixels
+    duration_s: float
+    models: tuple[str, ...] = ()  # names of the weights that were used
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "times_s", _own(self.times_s, np.float64, 1, "times_s"))
+        object.__setattr__(self, "embeddings", _own(self.embeddings, np.float32, 2, "embeddings"))
+        object.__setattr__(self, "motion", _own(self.motion, np.float32, 2, "motion"))
+        rows = len(self.times_s)
+        _check_rows("Observations", rows, embeddings=self.embeddings, motion=self.motion)
+        if len(self.detections) != rows:
+            raise ValueError(f"Observations.detections must have {rows} rows, got {len(self.detections)}")
+        if self.motion.shape[1] != len(self.motion_channels):
+            raise ValueError(f"{self.motion.shape = } does not fit {len(self.motion_channels)} channel names")
+        _check_times(self.times_s, "times_s")
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    def channel(self, name: str) -> Float32:
+        """Returns one motion channel as an array (N,)."""
+        return self.motion[:, self.motion_channels.index(name)]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ScoreTrack(_ShortRepr):
+    """Anomaly score over time, with the share that each named signal has in it."""
+
+    times_s: Float64  # (N,)
+    scores: Float32  # (N,) in [0, 1]
+    scorer: str
+    contributions: Float32  # (N, K) >= 0, each row sums to its score
+    signals: tuple[str, ...]  # K names
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "times_s", _own(self.times_s, np.float64, 1, "times_s"))
+        object.__setattr__(self, "scores", _own(self.scores, np.float32, 1, "scores"))
+        object.__setattr__(self, "contributions", _own(self.contributions, np.float32, 2, "contributions"))
+        rows = len(self.times_s)
+        _check_rows("ScoreTrack", rows, scores=self.scores, contributions=self.contributions)
+        _check_times(self.times_s, "times_s")
+        if self.contributions.shape[1] != len(self.signals):
+            raise ValueError(f"{self.contributions.shape = } does not fit {len(self.signals)} signal names")
+        if rows and (self.scores.min() < 0 or self.scores.max() > 1):
+            raise ValueError(f"scores must lie in [0, 1], got {self.scores.min()} to {self.scores.max()}")
+        if rows and (self.contributions.min() < 0 or np.abs(self.contributions.sum(1) - self.scores).max() > 1e-3):
+            raise ValueError("contributions must be non-negative and sum to the score in every row")
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Segments(_ShortRepr):
+    """A partition of [0, duration] at event boundaries."""
+
+    edges_s: Float64  # (S + 1,) first 0, last the duration
+    strengths: Float32  # (S + 1,) boundary strength, 0 at both ends
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "edges_s", _own(self.edges_s, np.float64, 1, "edges_s"))
+        object.__setattr__(self, "strengths", _own(self.strengths, np.float32, 1, "strengths"))
+        _check_rows("Segments", len(self.edges_s), strengths=self.strengths)
+        if len(self.edges_s) < 2:
+            raise ValueError("a partition needs two edges")
+        _check_times(self.edges_s, "edges_s")
+
+    def __len__(self) -> int:
+        return len(self.edges_s) - 1
+
+
+@dataclass(frozen=True)
+class Event:
+    """A span of time in which something abnormal happened."""
+
+    event_id: str  # "E1", "E2", ... in time order
+    start_s: float
+    end_s: float
+    peak_s: float
+    score: float  # at the peak
+    label: str | None = None
+    start_strength: float = 0.0  # of the nearest event boundary, 0 where none is near
+    end_strength: float = 0.0
+    signals: tuple[tuple[str, float], ...] = ()  # mean contribution a signal within the event, largest first
+
+    def __post_init__(self) -> None:
+        _check_span("Event", self.start_s, self.end_s)
+        _check_unit("score", self.score)
+        if not self.start_s <= self.peak_s <= self.end_s:
+            raise ValueError(f"peak_s must lie inside the event, got {self.peak_s!r}")
+
+
+@dataclass(frozen=True, repr=False)
+class Keyframe(_ShortRepr):
+    """A frame worth showing, at an exact time, with its place relative to an event."""
+
+    keyframe_id: str  # "K1", "K2", ... in time order
+    time_s: float
+    phase: Phase
+    event_id: str
+    jpeg: bytes = b""  # the picture without drawings; empty until it is read
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measured quantity in plain units."""
+
+    name: str
+    value: float
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value:.2g} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Subject, predicate, object over an interval; `object` is None for what one track does by itself."""
+
+    relation_id: str  # "R1", ...
+    subject: int | None  # track id; None where motion shows it but no track carries it
+    predicate: str
+    object: int | None
+    start_s: float
+    end_s: float
+    confidence: float
+    measures: tuple[Measure, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_span("Relation", self.start_s, self.end_s)
+        _check_unit("confidence", self.confidence)
+
+
+@dataclass(frozen=True)
+class RelationChange:
+    """The moment at which a relation begins or ends."""
+
+    change_id: str  # "C1", ...
+    relation_id: str
+    kind: Literal["begins", "ends"]
+    time_s: float
+    sharpness: float  # [0, 1]; 1 is from one sampled frame to the next
+
+    def __post_init__(self) -> None:
+        _check_unit("sharpness", self.sharpness)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class EvidenceGraph(_ShortRepr):
+    """Events and relations as nodes; edges typed `before`, `same-actor`, `enables`, `part-of`.
+
+    Node attributes: `kind` ("event" or "relation"), `label`, `start_s`, `end_s`, `confidence`. Edge attributes:
+    `kind`, `strength` in [0, 1].
+    """
+
+    graph: nx.DiGraph = field(default_factory=nx.DiGraph)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence with what it rests on."""
+
+    text: str
+    role: Role
+    evidence: tuple[str, ...]  # ids of relations, events, tracks ("T3") and signals ("S:motion surprise")
+    times_s: tuple[float, ...]  # moments at which a reader can check it
+    confidence: float
+    supported: bool = True
+
+    def __post_init__(self) -> None:
+        _check_unit("confidence", self.confidence)
+
+
+@dataclass(frozen=True)
+class Account:
+    """The causal account of one event, or of the whole video where `event_id` is None."""
+
+    event_id: str | None
+    claims: tuple[Claim, ...]
+    threat_level: Literal[0, 1, 2]  # 0 normal, 1 unusual: look at it, 2 dangerous: act
+    confidence: float
+
+    def role(self, role: Role) -> str:
+        """Returns the sentences of one role as running text."""
+        return " ".join(claim.text for claim in self.claims if claim.role == role)
+
+    @property
+    def title(self) -> str:
+        """The account's headline."""
+        return self.role("title")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Report(_ShortRepr):
+    """The whole result for one video."""
+
+    video: VideoInfo
+    config_digest: str
+    versions: tuple[tuple[str, str], ...]  # package, version
+    models: tuple[str, ...]
+    scores: ScoreTrack
+    segments: Segments
+    events: tuple[Event, ...]
+    keyframes: tuple[Keyframe, ...]
+    tracks: tuple[Track, ...]
+    relations: tuple[Relation, ...]
+    changes: tuple[RelationChange, ...]
+    graph: EvidenceGraph
+    accounts: tuple[Account, ...]  # first the whole video's, then one an event
+    timings_s: tuple[tuple[str, float], ...]  # stage, seconds
+    notes: tuple[str, ...] = ()  # warnings and disclosures a reader must see, such as staged footage
+
+    def track(self, track_id: int) -> Track:
+        """Returns the track with this id; KeyError where there is none."""
+        for track in self.tracks:
+            if track.track_id == track_id:
+                return track
+        raise KeyError(track_id)
+
+    def account(self, event_id: str | None) -> Account:
+        """Returns the account of an event, or of the whole video for None; KeyError where there is none."""
+        for account in self.accounts:
+            if account.event_id == event_id:
+                return account
+        raise KeyError(event_id)
+
+
+def span_mean(times_s: Float64, values: Float32, start_s: float, end_s: float) -> float:
+    """Returns the mean of a series over a closed span of time, 0 where no sample falls into it."""
+    inside = (times_s >= start_s) & (times_s <= end_s)
+    return float(values[inside].mean()) if inside.any() else 0.0
+
+
+def by_id(items: Iterable[Relation]) -> dict[str, Relation]:
+    """Returns relations keyed by their id."""
+    return {item.relation_id: item for item in items}
