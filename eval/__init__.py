@@ -1,0 +1,1 @@
+"""Measuring: metrics and benchmark protocols. Stands above `vau`; nothing in the pipeline imports it."""

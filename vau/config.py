@@ -58,8 +58,19 @@ class ScoringConfig(_Section):
 class EventsConfig(_Section):
     """Parameters that control event boundaries (EventVAD) and event spans."""
 
-    band_s: float = Field(10.0, gt=0, description="half width of the graph's band in seconds")
+    alpha: float = Field(0.8, ge=0, le=1, description="weight of appearance; motion has the rest")
+    band_s: float = Field(10.0, gt=0, le=600, description="half width of the graph's band in seconds")
+    neighbours: int = Field(5, ge=1, le=64, description="edges kept a frame")
+    decay: float = Field(1.5, ge=0, description="how fast edges fade, a second of distance")
+    propagation: float = Field(0.5, ge=0, le=1, description="share of the neighbours' features; 0: no graph")
+    window_s: float = Field(1.0, gt=0, le=60, description="time compared on each side of a boundary")
+    background_s: float = Field(20.0, gt=0, le=3600, description="span of the running background level")
+    deviations: float = Field(4.0, gt=0, description="scaled MADs by which a boundary exceeds the usual ratio")
+    min_ratio: float = Field(2.0, gt=1, description="least ratio of a boundary to its background")
     min_segment_s: float = Field(2.0, gt=0, description="boundaries closer than this are merged")
+    threshold: float = Field(0.5, gt=0, le=1, description="score at which an event begins")
+    hold: float = Field(0.5, gt=0, le=1, description="share of the threshold above which an event lasts")
+    snap_s: float = Field(1.0, ge=0, description="farthest boundary to which an event's start or end is moved")
     min_event_s: float = Field(0.5, gt=0)
     merge_gap_s: float = Field(2.0, ge=0, description="events closer than this are one")
 
@@ -69,6 +80,8 @@ class SamplingConfig(_Section):
 
     keyframes: int = Field(8, ge=1, le=64, description="keyframes an event")
     context_s: float = Field(8.0, ge=0, description="longest lead-up and aftermath to sample from")
+    context_share: float = Field(0.25, ge=0, le=0.5, description="share of the keyframes for each of the two")
+    tau: float = Field(0.1, gt=0, description="added to scores, so that quiet frames keep some mass")
 
 
 class ReportConfig(_Section):

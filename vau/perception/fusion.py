@@ -1,0 +1,129 @@
+"""One list of detections a frame out of several views and models.
+
+A detector sees the whole frame and, now and then, a square around the strongest motion, where small people are large
+enough for it; a pose model sees people in the same views. Overlapping sightings of one object become one detection
+whose confidence is that of at least one model being right. What moves but fits no detection stays as an unnamed
+"moving object".
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vau.perception.motion import FlowField
+from vau.types import Detection, Float32
+
+PERSON = "person"
+MOVING_OBJECT = "moving object"
+VEHICLES = frozenset({"bicycle", "car", "motorcycle", "bus", "truck"})
+LUGGAGE = frozenset({"backpack", "handbag", "suitcase"})
+ANIMALS = frozenset({"cat", "dog", "horse", "sheep", "cow"})
+# Other classes of COCO are left out: small detectors see kites in street lamps and skateboards in people who lie.
+KNOWN_LABELS = frozenset({PERSON}) | VEHICLES | LUGGAGE | ANIMALS
+_SAME = 0.5
+_BLOB_SPEED = 0.12  # frame heights a second
+_BLOB_AREA = 0.003  # of the frame
+
+
+def overlap(a: Float32, b: Float32) -> float:
+    """Returns intersection over union of two boxes (4,)."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = float(width * height)
+    return both / (_area(a) + _area(b) - both)
+
+
+def covered(inner: Float32, outer: Float32) -> float:
+    """Returns the share of one box (4,) that lies within another."""
+    width = min(inner[2], outer[2]) - max(inner[0], outer[0])
+    height = min(inner[3], outer[3]) - max(inner[1], outer[1])
+    return float(max(width, 0) * max(height, 0)) / _area(inner)
+
+
+def _area(box: Float32) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def group(label: str) -> str:
+    """Returns the family within which a detector may change its mind about one object."""
+    if label in VEHICLES:
+        return "vehicle"
+    if label in LUGGAGE:
+        return "luggage"
+    return "animal" if label in ANIMALS else label
+
+
+def fuse(detections: list[Detection]) -> list[Detection]:
+    """Merges sightings of the same object, most confident first; never merges across families of labels."""
+    kept: list[Detection] = []
+    for seen in sorted(detections, key=lambda item: -item.confidence):
+        for index, other in enumerate(kept):
+            if group(other.label) == group(seen.label) and _same(other.box, seen.box):
+                kept[index] = _merge(other, seen)
+                break
+        else:
+            kept.append(seen)
+    return kept
+
+
+def _same(a: Float32, b: Float32) -> bool:
+    # A part of a body found in the zoomed view lies inside the whole one without reaching the usual overlap.
+    return overlap(a, b) > _SAME or max(covered(a, b), covered(b, a)) > 0.85
+
+
+def _merge(first: Detection, second: Detection) -> Detection:
+    confidence = first.confidence
+    if first.source != second.source:
+        confidence = 1 - (1 - first.confidence) * (1 - second.confidence)
+    keypoints = first.keypoints if first.keypoints is not None else second.keypoints
+    sources = sorted(set(first.source.split("+")) | set(second.source.split("+")))
+    larger = first.box if _area(first.box) >= _area(second.box) else second.box
+    return Detection(first.label, confidence, larger, "+".join(sources), keypoints)
+
+
+def moving_blobs(flow: FlowField, known: list[Detection], scale: float) -> list[Detection]:
+    """Returns moving regions that no detection explains.
+
+    Args:
+        flow: residual flow of the newest pair of frames.
+        known: detections in the same frame.
+        scale: flow pixels a frame pixel.
+    """
+    speed = np.hypot(flow.velocity[..., 0], flow.velocity[..., 1])
+    mask = cv2.morphologyEx((speed > _BLOB_SPEED).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    mask = cv2.dilate(mask, np.ones((5, 5), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+    blobs = []
+    for left, top, width, height, area in stats[1:count]:
+        if not _BLOB_AREA < area / mask.size < 0.25:
+            continue
+        box = np.array([left, top, left + width, top + height], np.float32) / scale
+        if not any(covered(box, other.box) > 0.3 or covered(other.box, box) > 0.5 for other in known):
+            blobs.append(Detection(MOVING_OBJECT, 0.3, box, "optical flow"))
+    return blobs
+
+
+def attention(flow: FlowField, frame_size: tuple[int, int], share: float = 0.6) -> Float32 | None:
+    """Returns the square (4,) of the frame that holds most motion, or None where nothing much moves.
+
+    Args:
+        flow: residual flow of the newest pair of frames.
+        frame_size: width and height of the frame in pixels.
+        share: side of the square as a share of the frame's shorter side.
+    """
+    width, height = frame_size
+    speed = np.hypot(flow.velocity[..., 0], flow.velocity[..., 1])
+    speed[speed < 2 * _BLOB_SPEED / 3] = 0
+    if speed.mean() < 1e-3:
+        return None
+    scale = speed.shape[1] / width
+    side = max(8, round(share * min(width, height) * scale))
+    mass = cv2.blur(np.minimum(speed, 1.0), (side, side), borderType=cv2.BORDER_CONSTANT)
+    centre_y, centre_x = np.unravel_index(int(mass.argmax()), mass.shape)
+    half = side / scale / 2
+    x = min(max(centre_x / scale, half), width - half)
+    y = min(max(centre_y / scale, half), height - half)
+    return np.array([x - half, y - half, x + half, y + half], np.float32)

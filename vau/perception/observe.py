@@ -1,0 +1,173 @@
+"""One pass over the frames of a video: flow between all of them, models on the sampled ones, tracks in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from vau.config import PerceptionConfig
+from vau.perception.fusion import KNOWN_LABELS, attention, fuse, moving_blobs
+from vau.perception.models import Detector, Embedder
+from vau.perception.motion import MOTION_CHANNELS, FlowField, MotionMeter
+from vau.perception.tracking import Linker
+from vau.types import Detection, Float32, FrameBatch, Observations, UInt8, VideoInfo
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models that look at sampled frames."""
+
+    detector: Detector
+    embedder: Embedder
+    pose: Detector | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all models in use."""
+        return tuple(model.name for model in (self.detector, self.pose, self.embedder) if model is not None)
+
+
+def load_models(config: PerceptionConfig) -> Models:
+    """Loads the models that a configuration names.
+
+    Raises:
+        WeightsError: packaged weights are missing or damaged.
+        MissingExtraError: the chosen model needs an extra that is not installed.
+    """
+    from vau.perception.efficientnet import EfficientNetEmbedder
+    from vau.perception.movenet import MoveNetPose
+    from vau.perception.ssd import SsdDetector
+
+    cv2.setNumThreads(config.threads)
+    detector: Detector
+    if config.detector == "yolo":
+        from vau.perception.yolo import YoloDetector
+
+        detector = YoloDetector(config.yolo_weights or None, min_confidence=config.min_confidence)
+    else:
+        detector = SsdDetector(min_confidence=config.min_confidence)
+    embedder: Embedder
+    if config.embedder == "open_clip":
+        from vau.perception.open_clip import OpenClipEmbedder
+
+        embedder = OpenClipEmbedder(config.clip_model, config.clip_pretrained)
+    else:
+        embedder = EfficientNetEmbedder(threads=config.threads)
+    return Models(detector, embedder, MoveNetPose(threads=config.threads) if config.pose else None)
+
+
+def observe(
+    frames: Iterable[FrameBatch],
+    info: VideoInfo,
+    models: Models,
+    *,
+    sample_fps: float,
+    progress: Callable[[float], None] | None = None,
+) -> Observations:
+    """Looks at a video once.
+
+    Args:
+        frames: batches in time order at the motion rate, reduced in size.
+        info: the video, for its size in pixels and declared duration.
+        models: detector, pose model and embedder.
+        sample_fps: sampled frames a second.
+        progress: called with the time reached in seconds.
+
+    Returns:
+        Observations with one row a sampled frame; boxes and keypoints in pixels of the source video.
+    """
+    meter = MotionMeter()
+    linker = Linker(sample_fps)
+    times: list[float] = []
+    embeddings: list[Float32] = []
+    motion: list[Float32] = []
+    seen: list[tuple[Detection, ...]] = []
+    end_s = 0.0
+    due_s = 0.0
+    for batch in frames:
+        for image, moment in zip(batch.images, batch.times_s, strict=True):
+            time_s = end_s = float(moment)
+            meter.push(image, time_s)
+            if time_s + 1e-6 < due_s:
+                continue
+            due_s = max(due_s + 1 / sample_fps, time_s + 0.5 / sample_fps)
+            times.append(time_s)
+            motion.append(meter.take())
+            embeddings.append(models.embedder.embed(image[None])[0])
+            # The zoomed view costs as much as the whole one, so it is taken at every second sampled frame.
+            found = _look(image, meter.latest, models, zoom=len(times) % 2 == 1)
+            flows = _flows(found, meter.latest, image)
+            upright = [_to_source(item, image, info) for item in found]
+            linker.update(time_s, upright, flows)
+            seen.append(tuple(upright))
+        if progress is not None:
+            progress(end_s)
+    return Observations(
+        times_s=np.array(times),
+        embeddings=np.stack(embeddings) if embeddings else np.zeros((0, models.embedder.dim)),
+        motion=np.stack(motion) if motion else np.zeros((0, len(MOTION_CHANNELS))),
+        motion_channels=MOTION_CHANNELS,
+        tracks=linker.tracks(times),
+        detections=tuple(seen),
+        frame_size=(info.width, info.height),
+        duration_s=max(info.duration_s, end_s),
+        models=models.names,
+    )
+
+
+def _look(image: UInt8, flow: FlowField | None, models: Models, *, zoom: bool) -> list[Detection]:
+    """Returns fused detections of one frame, in pixels of that frame."""
+    found = _detect(image, models)
+    height, width = image.shape[:2]
+    square = attention(flow, (width, height)) if zoom and flow is not None else None
+    if square is not None:
+        x0, y0, x1, y1 = square.round().astype(int)
+        crop = np.ascontiguousarray(image[y0:y1, x0:x1])
+        found += [
+            _move(item, x0, y0)
+            for item in _detect(crop, models)
+            if not _cut_off(item.box, crop.shape, (x0 > 1, y0 > 1, x1 < width - 1, y1 < height - 1))
+        ]
+    found = fuse([item for item in found if item.label in KNOWN_LABELS])
+    if flow is not None:
+        found += moving_blobs(flow, found, flow.velocity.shape[1] / width)
+    return found
+
+
+def _detect(image: UInt8, models: Models) -> list[Detection]:
+    found = list(models.detector.detect(image[None])[0])
+    if models.pose is not None:
+        found += models.pose.detect(image[None])[0]
+    return found
+
+
+def _cut_off(box: Float32, shape: tuple[int, ...], inner: tuple[bool, bool, bool, bool]) -> bool:
+    """Says whether a box touches an edge of the crop that is not an edge of the frame: half an object."""
+    height, width = shape[:2]
+    near = (box[0] < 3, box[1] < 3, box[2] > width - 3, box[3] > height - 3)
+    return any(touches and cuts for touches, cuts in zip(near, inner, strict=True))
+
+
+def _move(item: Detection, dx: int, dy: int) -> Detection:
+    keypoints = None if item.keypoints is None else item.keypoints + np.array([dx, dy, 0], np.float32)
+    box = item.box + np.array([dx, dy, dx, dy], np.float32)
+    return Detection(item.label, item.confidence, box, item.source, keypoints)
+
+
+def _to_source(item: Detection, image: UInt8, info: VideoInfo) -> Detection:
+    height, width = image.shape[:2]
+    x, y = info.width / width, info.height / height
+    keypoints = None if item.keypoints is None else item.keypoints * np.array([x, y, 1], np.float32)
+    return Detection(
+        item.label, item.confidence, item.box * np.array([x, y, x, y], np.float32), item.source, keypoints
+    )
+
+
+def _flows(found: list[Detection], flow: FlowField | None, image: UInt8) -> list[Float32]:
+    if flow is None:
+        return [np.zeros(4, np.float32) for _ in found]
+    scale = flow.velocity.shape[1] / image.shape[1]
+    return [flow.inside(item.box, scale) for item in found]

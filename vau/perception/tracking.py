@@ -1,0 +1,119 @@
+"""Detections linked into tracks by C-BIoU (Yang et al., WACV 2023), one tracker a family of labels.
+
+Buffered overlap suits four frames a second, where a running person no longer overlaps his last box. The tracker
+comes from the `trackers` package; bridging of gaps, votes on labels and confidence are ours.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+import supervision as sv
+from trackers import CBIoUTracker
+
+from vau.perception.fusion import PERSON, group
+from vau.types import Detection, Float32, Track
+
+_LOST_S = 2.0
+_MIN_SIGHTINGS = 3
+_STILL = 0.05  # box sizes a second; below it nothing inside the box ever moved
+
+
+@dataclass
+class _Row:
+    time_s: float
+    detection: Detection
+    flow: Float32
+
+
+@dataclass
+class Linker:
+    """Links detections frame by frame; `tracks` returns the result."""
+
+    rate: float  # sampled frames a second
+    _trackers: dict[str, CBIoUTracker] = field(default_factory=dict)
+    _rows: dict[tuple[str, int], list[_Row]] = field(default_factory=lambda: defaultdict(list))
+
+    def update(self, time_s: float, detections: list[Detection], flows: list[Float32]) -> None:
+        """Adds the detections of one sampled frame, each with the motion (4,) inside its box."""
+        families = {group(item.label) for item in detections} | set(self._trackers)
+        for family in families:
+            members = [index for index, item in enumerate(detections) if group(item.label) == family]
+            for index, track_id in self._link(family, [detections[index] for index in members]):
+                place = members[index]
+                self._rows[family, track_id].append(_Row(time_s, detections[place], flows[place]))
+
+    def _link(self, family: str, members: list[Detection]) -> list[tuple[int, int]]:
+        if family not in self._trackers:
+            # The buffer is counted in frames of a 30 fps video and scaled by the rate.
+            self._trackers[family] = CBIoUTracker(
+                lost_track_buffer=round(30 * _LOST_S),
+                frame_rate=self.rate,
+                track_activation_threshold=0.3,
+                high_conf_det_threshold=0.4,
+                minimum_consecutive_frames=1,
+                minimum_iou_threshold_first_assoc=0.1,
+                minimum_iou_threshold_second_assoc=0.2,
+                minimum_iou_threshold_unconfirmed_assoc=0.1,
+                buffer_ratio_first=0.4,
+                buffer_ratio_second=0.7,
+            )
+        found = sv.Detections.empty()
+        if members:
+            found = sv.Detections(
+                xyxy=np.stack([item.box for item in members]),
+                confidence=np.array([item.confidence for item in members], np.float32),
+                data={"row": np.arange(len(members))},
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            linked = self._trackers[family].update(found)
+        if linked.tracker_id is None or not len(linked):
+            return []
+        rows = linked.data["row"]
+        return [(int(row), int(key)) for row, key in zip(rows, linked.tracker_id, strict=True) if key >= 0]
+
+    def tracks(self, sample_times_s: Float32 | list[float]) -> tuple[Track, ...]:
+        """Returns the tracks with at least three sightings, numbered by their first appearance from 1."""
+        grid = np.asarray(sample_times_s, np.float64)
+        need = min(_MIN_SIGHTINGS, max(len(grid), 1))
+        lines = [rows for rows in self._rows.values() if len(rows) >= need]
+        lines.sort(key=lambda rows: (rows[0].time_s, float(rows[0].detection.box[0])))
+        return tuple(_build(number, rows, grid) for number, rows in enumerate(lines, start=1))
+
+
+def _build(track_id: int, rows: list[_Row], grid: np.ndarray) -> Track:
+    seen_s = np.array([row.time_s for row in rows])
+    times = grid[(grid >= seen_s[0]) & (grid <= seen_s[-1])]
+    detected = np.isin(times, seen_s)
+    boxes = np.stack([row.detection.box for row in rows])
+    flows = np.stack([row.flow for row in rows])
+    filled = np.stack([np.interp(times, seen_s, boxes[:, side]) for side in range(4)], 1).astype(np.float32)
+    flow = np.stack([np.interp(times, seen_s, flows[:, part]) for part in range(4)], 1).astype(np.float32)
+    keypoints = None
+    if any(row.detection.keypoints is not None for row in rows):
+        keypoints = np.zeros((len(times), 17, 3), np.float32)
+        for row in rows:
+            if row.detection.keypoints is not None:
+                keypoints[int(np.searchsorted(times, row.time_s))] = row.detection.keypoints
+    votes: Counter[str] = Counter()
+    for row in rows:
+        votes[row.detection.label] += row.detection.confidence  # type: ignore[assignment]
+    label = max(sorted(votes), key=lambda name: votes[name])
+    return Track(track_id, label, _confidence(label, rows, keypoints), times, filled, detected, flow, keypoints)
+
+
+def _confidence(label: str, rows: list[_Row], keypoints: np.ndarray | None) -> float:
+    """Says how surely a track is one real object of its label.
+
+    The better half of the sightings counts, discounted while there are few of them. A person who never moves and whom
+    no pose model sees is more often a post, a bin or a stain.
+    """
+    best = np.sort([row.detection.confidence for row in rows])[len(rows) // 2 :]
+    confidence = float(best.mean()) * (1 - 0.5 ** (len(rows) / 2))
+    if label == PERSON and keypoints is None and max(float(row.flow[2]) for row in rows) < _STILL:
+        confidence *= 0.4
+    return min(confidence, 1.0)
