@@ -34,6 +34,7 @@ class VideoConfig(_Section):
     max_pixels: int = Field(64_000_000, gt=0, description="refuse frames with more pixels than this")
     max_bytes: int = Field(64 * 2**30, gt=0, description="refuse files larger than this")
     max_duration_s: float = Field(48 * 3600.0, gt=0, description="stop decoding after this much video")
+    max_frames: int = Field(20_000_000, gt=0, description="stop decoding after this many frames")
 
 
 class PerceptionConfig(_Section):

@@ -37,8 +37,8 @@ def describe(error: BaseException) -> Failure | None:
         return Failure(clean(str(error)), error.exit_code)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return Failure("interrupted", INTERRUPTED)
-    # The command line's own exits and usage errors pass; so do generator exits and the like.
-    if not isinstance(error, Exception) or isinstance(error, typer.Exit) or hasattr(error, "exit_code"):
+    # The command line's own exits and usage errors pass.
+    if not isinstance(error, Exception) or isinstance(error, typer.Exit | typer.BadParameter):
         return None
     if isinstance(error, ImportError) and any(mark in str(error) for mark in _LIBRARY_MARKS):
         return Failure(f"a system library is missing ({clean(str(error))}); run: {SYSTEM_LIBRARIES}", MISSING)

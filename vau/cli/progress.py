@@ -35,3 +35,14 @@ def stages(title: str, quiet: bool) -> Iterator[Report | None]:
             bars.update(tasks[stage], completed=min(max(fraction, 0.0), 1.0))
 
         yield advance
+
+
+@contextmanager
+def waiting(title: str, quiet: bool) -> Iterator[None]:
+    """Shows that work of unknown length goes on, where somebody watches."""
+    screen = console(stderr=True)
+    if quiet or not screen.is_terminal:
+        yield
+        return
+    with screen.status(clean(title)):
+        yield

@@ -17,24 +17,16 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from vau.cli.work import Result
     from vau.types import Account, Event, Report
 
 THREATS = ("normal", "unusual: look at it", "dangerous: act")
-_ROLES = ("what", "who", "when", "where", "why", "cause", "effect", "limit")
+_STYLES = ("green", "yellow", "red")
 
 
 def clean(text: str | os.PathLike[str]) -> str:
     """Returns text without control, formatting and escape characters, so that no file name can steer a terminal."""
     return "".join(c for c in str(os.fspath(text)) if c.isprintable())
-
-
-def clock(time_s: float) -> str:
-    """Returns a time as minutes and seconds (``1:02.5``), with hours where there are any."""
-    tenths = round(time_s * 10)
-    hours, rest = divmod(tenths, 36_000)
-    minutes, rest = divmod(rest, 600)
-    seconds = f"{rest // 10:02d}.{rest % 10}"
-    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
 
 
 def console(stderr: bool = False) -> Console:
@@ -44,6 +36,8 @@ def console(stderr: bool = False) -> Console:
 
 def show_report(report: Report, page: Path, out: Console) -> None:
     """Prints the accounts of a report in plain sentences, and where its page is."""
+    from vau.report.text import clock
+
     video = report.video
     head = Text(clean(video.source), style="bold")
     head.append(f"  {clock(video.duration_s)}, {video.width} x {video.height}", style="dim")
@@ -54,46 +48,50 @@ def show_report(report: Report, page: Path, out: Console) -> None:
         event = next((item for item in report.events if item.event_id == account.event_id), None)
         out.print(Padding(_account(account, event), (1, 0, 0, 2)))
     for note in report.notes:
-        out.print(Padding(Text(f"Note: {clean(note)}", style="dim"), (1, 0, 0, 2)))
+        out.print(Padding(Text(f"Note: {clean(note)}"), (1, 0, 0, 2)))
     out.print()
     out.print(f"Report: {clean(page)}", soft_wrap=True)
 
 
 def _account(account: Account, event: Event | None) -> Table:
+    from vau.report.text import ROLE_TITLES, clock, span
+
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
-    title = Text(clean(account.title) or "No account", style="bold")
-    name = "All" if event is None else event.event_id
-    table.add_row(name, title)
+    table.add_row("Whole video" if event is None else event.event_id, Text(clean(account.title), style="bold"))
     if event is not None:
-        span = f"{clock(event.start_s)} to {clock(event.end_s)}, strongest at {clock(event.peak_s)}"
-        table.add_row("time", Text(span))
-    for role in _ROLES:
+        table.add_row("Time", Text(f"{span(event.start_s, event.end_s)}, strongest at {clock(event.peak_s)}"))
+    for role, title in ROLE_TITLES:
         sentences = clean(account.role(role))
         if sentences:
-            table.add_row(role, Text(sentences))
-    level = f"{account.threat_level} of 2, {THREATS[account.threat_level]}"
-    table.add_row("threat", Text(level, style=("green", "yellow", "red")[account.threat_level]))
-    table.add_row("confidence", Text(f"{account.confidence:.2f}"))
+            table.add_row(title, Text(sentences))
+    level = account.threat_level
+    table.add_row("Threat", Text(f"{level} of 2, {THREATS[level]}", style=_STYLES[level]))
+    table.add_row("Confidence", Text(f"{account.confidence:.2f}"))
     return table
 
 
-def summary(report: Report, video: Path, files: dict[str, Path]) -> dict[str, Any]:
+def summary(result: Result, video: Path) -> dict[str, Any]:
     """Returns the short form of a result that ``--json`` prints: verdict, events with their sentences, files."""
-    verdict = report.account(None)
+    report = result.report
     return {
-        "video": clean(video),
+        "video": name_of(video),
         "sha256": report.video.sha256,
         "duration_s": report.video.duration_s,
         "truncated": report.video.truncated,
-        "report": str(files["json"]),
-        "html": str(files["html"]),
-        "verdict": _sentences(verdict),
+        "report": name_of(result.json),
+        "html": name_of(result.html),
+        "verdict": _sentences(report.account(None)),
         "events": [_event(report, event) for event in report.events],
         "models": list(report.models),
         "notes": list(report.notes),
     }
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """Returns a path as text for JSON; bytes of it that are not UTF-8 appear as ``\\udcXX``."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _event(report: Report, event: Event) -> dict[str, Any]:
@@ -102,13 +100,10 @@ def _event(report: Report, event: Event) -> dict[str, Any]:
 
 
 def _sentences(account: Account) -> dict[str, Any]:
-    said = {role: account.role(role) for role in _ROLES if account.role(role)}
-    return {
-        "title": account.title,
-        **said,
-        "threat_level": account.threat_level,
-        "confidence": account.confidence,
-    }
+    said: dict[str, str] = {}
+    for claim in account.claims:
+        said[claim.role] = f"{said[claim.role]} {claim.text}" if claim.role in said else claim.text
+    return {**said, "threat_level": account.threat_level, "confidence": account.confidence}
 
 
 def print_json(data: dict[str, Any]) -> None:

@@ -21,7 +21,11 @@ LUGGAGE = frozenset({"backpack", "handbag", "suitcase"})
 ANIMALS = frozenset({"cat", "dog", "horse", "sheep", "cow"})
 # Other classes of COCO are left out: small detectors see kites in street lamps and skateboards in people who lie.
 KNOWN_LABELS = frozenset({PERSON}) | VEHICLES | LUGGAGE | ANIMALS
-_SAME = 0.5
+_SAME = 0.45
+_LARGEST = 0.7  # of the frame; a box that fills the picture is a misreading of the whole scene
+_WIDEST = 0.75  # of the frame's width, for a person
+_LUGGAGE_LARGEST = 0.06
+_LUGGAGE_CONFIDENCE = 0.45
 _BLOB_SPEED = 0.12  # frame heights a second
 _BLOB_AREA = 0.003  # of the frame
 
@@ -56,10 +60,20 @@ def group(label: str) -> str:
     return "animal" if label in ANIMALS else label
 
 
+def plausible(item: Detection, frame_size: tuple[int, int]) -> bool:
+    """Says whether a detection can be what it claims: of a known label and not larger than such things appear."""
+    share = _area(item.box) / (frame_size[0] * frame_size[1])
+    if item.label in LUGGAGE:
+        return share < _LUGGAGE_LARGEST and item.confidence >= _LUGGAGE_CONFIDENCE
+    # A row of small people, or a hedge behind them, is often read as one person as wide as the picture.
+    wide = item.box[2] - item.box[0] > _WIDEST * frame_size[0]
+    return item.label in KNOWN_LABELS and share < _LARGEST and not (item.label == PERSON and wide)
+
+
 def fuse(detections: list[Detection]) -> list[Detection]:
     """Merges sightings of the same object, most confident first; never merges across families of labels."""
     kept: list[Detection] = []
-    for seen in sorted(detections, key=lambda item: -item.confidence):
+    for seen in sorted(_without_groups(detections), key=lambda item: -item.confidence):
         for index, other in enumerate(kept):
             if group(other.label) == group(seen.label) and _same(other.box, seen.box):
                 kept[index] = _merge(other, seen)
@@ -69,9 +83,20 @@ def fuse(detections: list[Detection]) -> list[Detection]:
     return kept
 
 
+def _without_groups(detections: list[Detection]) -> list[Detection]:
+    """Drops people whose box holds three or more others: it is a group, and each of them is seen by himself."""
+    people = [item for item in detections if item.label == PERSON]
+    return [
+        item
+        for item in detections
+        if item.label != PERSON
+        or sum(covered(other.box, item.box) > 0.8 and _area(other.box) < 0.4 * _area(item.box) for other in people) < 3
+    ]
+
+
 def _same(a: Float32, b: Float32) -> bool:
-    # A part of a body found in the zoomed view lies inside the whole one without reaching the usual overlap.
-    return overlap(a, b) > _SAME or max(covered(a, b), covered(b, a)) > 0.85
+    # A part of a body found beside the whole one lies inside it without reaching the usual overlap.
+    return overlap(a, b) > _SAME or (covered(b, a) > 0.85 and 0.15 < _area(b) / _area(a) < 0.5)
 
 
 def _merge(first: Detection, second: Detection) -> Detection:
@@ -80,8 +105,7 @@ def _merge(first: Detection, second: Detection) -> Detection:
         confidence = 1 - (1 - first.confidence) * (1 - second.confidence)
     keypoints = first.keypoints if first.keypoints is not None else second.keypoints
     sources = sorted(set(first.source.split("+")) | set(second.source.split("+")))
-    larger = first.box if _area(first.box) >= _area(second.box) else second.box
-    return Detection(first.label, confidence, larger, "+".join(sources), keypoints)
+    return Detection(first.label, confidence, first.box, "+".join(sources), keypoints)
 
 
 def moving_blobs(flow: FlowField, known: list[Detection], scale: float) -> list[Detection]:

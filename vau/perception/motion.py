@@ -26,6 +26,7 @@ MOTION_CHANNELS: tuple[str, ...] = (
     "direction_entropy",
     "incoherence_max",
     "incoherence_mean",
+    "incoherence_ratio",  # largest over blocks of incoherence over speed, 0 to 1: the same near and far
     "incoherence_x",  # place of the largest incoherence, 0 left to 1 right
     "incoherence_y",  # 0 top to 1 bottom
     "acceleration_max",
@@ -35,10 +36,13 @@ MOTION_CHANNELS: tuple[str, ...] = (
     "glare_fraction",  # pixels that are nearly white
     "flame_fraction",  # pixels that are bright and strongly orange
     "cut",  # 0 to 1, how little two frames have in common as histograms and structure
+    *(f"cell_{i}" for i in range(24)),  # mean speed in a grid of 6 by 4 cells, row by row
 )
 _FLOW_SIDE = 320
 _MOVING = 0.05  # frame heights a second; below it flow is compression noise
 _GRID = (12, 8)  # blocks across, down
+_CELLS = (6, 4)
+_SLOW = 0.2  # frame heights a second; keeps the ratio of two small speeds from counting
 
 
 @dataclass
@@ -164,6 +168,7 @@ class MotionMeter:
                 direction_entropy(moving),
                 incoherence.max(),
                 incoherence.mean(),
+                (incoherence / (block_speed + _SLOW)).max(),
                 (place[1] + 0.5) / _GRID[0],
                 (place[0] + 0.5) / _GRID[1],
                 acceleration,
@@ -173,6 +178,7 @@ class MotionMeter:
                 (grey > 240).mean(),
                 ((red > 200) & (red - blue > 60)).mean(),
                 cut,
+                *cv2.resize(speed, _CELLS, interpolation=cv2.INTER_AREA).ravel(),
             ],
             np.float32,
         )

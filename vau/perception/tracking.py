@@ -19,6 +19,7 @@ from vau.types import Detection, Float32, Track
 
 _LOST_S = 2.0
 _MIN_SIGHTINGS = 3
+_STITCH_REACH = 0.5  # box sizes
 _STILL = 0.05  # box sizes a second; below it nothing inside the box ever moved
 
 
@@ -80,9 +81,46 @@ class Linker:
         """Returns the tracks with at least three sightings, numbered by their first appearance from 1."""
         grid = np.asarray(sample_times_s, np.float64)
         need = min(_MIN_SIGHTINGS, max(len(grid), 1))
-        lines = [rows for rows in self._rows.values() if len(rows) >= need]
+        lines = [rows for rows in _stitch(self._rows) if len(rows) >= need]
         lines.sort(key=lambda rows: (rows[0].time_s, float(rows[0].detection.box[0])))
         return tuple(_build(number, rows, grid) for number, rows in enumerate(lines, start=1))
+
+
+def _stitch(rows: dict[tuple[str, int], list[_Row]]) -> list[list[_Row]]:
+    """Joins a track that ends with one of its family that begins soon after at the same place.
+
+    A person who falls changes the shape of his box faster than the tracker's motion model allows, and would come out
+    as one who vanishes and another who lies there.
+    """
+    open_lines: list[list[_Row]] = []
+    done: list[list[_Row]] = []
+    for key in sorted(rows, key=lambda key: (rows[key][0].time_s, key)):
+        line, first = list(rows[key]), rows[key][0]
+        done += [other for other in open_lines if first.time_s - other[-1].time_s > _LOST_S]
+        open_lines = [other for other in open_lines if first.time_s - other[-1].time_s <= _LOST_S]
+        near = [
+            other
+            for other in open_lines
+            if other[-1].time_s < first.time_s
+            and group(other[0].detection.label) == key[0]
+            and _apart(other[-1].detection.box, first.detection.box) < _STITCH_REACH
+        ]
+        if near:
+            best = min(near, key=lambda other: _apart(other[-1].detection.box, first.detection.box))
+            best.extend(line)
+        else:
+            open_lines.append(line)
+    return done + open_lines
+
+
+def _apart(a: Float32, b: Float32) -> float:
+    """Returns the distance of two boxes' feet or centres, whichever is nearer, in sizes of the larger box."""
+    size = max(a[2] - a[0], a[3] - a[1], b[2] - b[0], b[3] - b[1])
+    ax, bx = (a[0] + a[2]) / 2, (b[0] + b[2]) / 2
+    feet = np.hypot(ax - bx, a[3] - b[3])
+    centres = np.hypot(ax - bx, (a[1] + a[3] - b[1] - b[3]) / 2)
+    sizes = np.array([max(a[2] - a[0], a[3] - a[1]), max(b[2] - b[0], b[3] - b[1])])
+    return float(min(feet, centres) / size) if sizes.max() < 2 * sizes.min() else np.inf
 
 
 def _build(track_id: int, rows: list[_Row], grid: np.ndarray) -> Track:

@@ -160,7 +160,11 @@ def _read_tensors(path: Path) -> dict[str, Float32]:
     for name, shape in _shapes().items():
         value = stored.get(name)
         fits = value is not None and len(value.shape) == len(shape)
-        if value is None or not fits or any(want not in (-1, got) for want, got in zip(shape, value.shape, strict=True)):
+        if (
+            value is None
+            or not fits
+            or any(want not in (-1, got) for want, got in zip(shape, value.shape, strict=True))
+        ):
             found = "nothing" if value is None else str(value.shape)
             raise WeightsError(f"{path}: not all-MiniLM-L6-v2: {name} should be {shape}, found {found}")
         tensors[name] = np.ascontiguousarray(value, np.float32)

@@ -11,10 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = "1.0"
-SCHEMA_ID = "https://vau.invalid/schema/report-1.0.json"
+SCHEMA_ID = "urn:vau:report:1.0"
 
-Text = Annotated[str, Field(max_length=20_000)]
-Name = Annotated[str, Field(max_length=500)]
+TEXT_LIMIT = 20_000  # characters; writing cuts there, reading refuses more
+NAME_LIMIT = 500
+
+Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
+Name = Annotated[str, Field(max_length=NAME_LIMIT)]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Pixels = Annotated[float, Field(ge=-1e6, le=1e6)]

@@ -10,8 +10,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 import av
 import av.container
@@ -21,19 +22,20 @@ import av.video.stream
 from vau.config import VideoConfig
 from vau.errors import VideoLimitError, VideoOpenError
 
-# Demuxers of self-contained video files. Playlists (hls, dash, concat, sdp), pictures and devices are absent on purpose.
+# Demuxers of self-contained video files: no playlists (hls, dash, concat, sdp), no pictures, no devices.
 FORMATS = (
-    ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "asf", "ivf", "dhav")
-    + ("h264", "hevc", "m4v", "mpegvideo")  # bare streams without timestamps
+    *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "asf", "ivf", "dhav"),
+    *("h264", "hevc", "m4v", "mpegvideo"),  # bare streams without timestamps
 )
 _READ_BYTES = 256 * 1024
+_PADDING_PIXELS = 2**20
 _PIXEL_ASPECTS = (0.1, 10.0)  # an aspect outside is taken for damage
 
 
 class _Content:
     """A file object without a name, so that FFmpeg judges the content and not the extension."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: FileIO) -> None:
         self.read = file.read
         self.seek = file.seek
         self.tell = file.tell
@@ -45,7 +47,7 @@ def shown(path: Path) -> str:
 
 
 @contextmanager
-def open_regular(path: Path, config: VideoConfig) -> Iterator[BinaryIO]:
+def open_regular(path: Path, config: VideoConfig) -> Iterator[FileIO]:
     """Opens a non-empty regular file for reading.
 
     Raises:
@@ -53,7 +55,7 @@ def open_regular(path: Path, config: VideoConfig) -> Iterator[BinaryIO]:
         VideoLimitError: the file is larger than `config.max_bytes`.
     """
     try:
-        _check_regular(path, os.stat(path), config)  # before opening: to open a device can already do something
+        _check_regular(path, path.stat(), config)  # before opening: to open a device can already do something
         # A pipe swapped in between must not block; the opened file is checked again.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
@@ -62,7 +64,7 @@ def open_regular(path: Path, config: VideoConfig) -> Iterator[BinaryIO]:
         raise VideoOpenError(f"{shown(path)}: cannot be opened: {error}") from error
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         _check_regular(path, os.fstat(descriptor), config)
-        yield file  # type: ignore[misc]  # FileIO is what BinaryIO describes
+        yield file
 
 
 def _check_regular(path: Path, status: os.stat_result, config: VideoConfig) -> None:
@@ -87,14 +89,21 @@ def open_container(
         VideoLimitError: as `open_regular`; or the declared frame exceeds `config.max_pixels`.
     """
     with open_regular(path, config) as file:
+        # The decoder's own cap, which also holds where the size changes later or the header lies. Decoders pad frames.
+        limits = {"max_pixels": str(2 * config.max_pixels + _PADDING_PIXELS)}
         options = {
             "format_whitelist": ",".join(FORMATS),
             "protocol_whitelist": "none",
-            "max_pixels": str(config.max_pixels),  # the decoder's own cap, which also holds for later sizes
+            **limits,
         }
         try:
             container = av.open(
-                _Content(file), "r", options=options, buffer_size=_READ_BYTES, metadata_errors="replace", io_open=_refuse
+                _Content(file),
+                "r",
+                options=options,
+                buffer_size=_READ_BYTES,
+                metadata_errors="replace",
+                io_open=_refuse,
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise VideoOpenError(
@@ -103,9 +112,9 @@ def open_container(
         with container:
             stream = _main_stream(path, container)
             _check_size(path, stream, config)
-            stream.thread_type = "AUTO"  # type: ignore[assignment]  # PyAV converts names
+            stream.thread_type = "AUTO"
             stream.codec_context.thread_count = config.threads
-            stream.codec_context.options = {"max_pixels": str(config.max_pixels)}
+            stream.codec_context.options = limits
             yield container, stream
 
 
@@ -135,7 +144,8 @@ def _check_size(path: Path, stream: av.video.stream.VideoStream, config: VideoCo
         raise VideoOpenError(f"{shown(path)}: the video stream declares no frame size; the header is damaged")
     if width * height * max(1.0, pixel_aspect(stream)) > config.max_pixels:
         raise VideoLimitError(
-            f"{shown(path)}: frames of {width} x {height} exceed the limit of {config.max_pixels} pixels (video.max_pixels)"
+            f"{shown(path)}: frames of {width} x {height} exceed the limit of "
+            f"{config.max_pixels} pixels (video.max_pixels)"
         )
 
 

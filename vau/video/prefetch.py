@@ -66,10 +66,12 @@ def _produce(iterable: Iterable[T], items: queue.Queue[T | _End], stop: threadin
     except BaseException as error:  # noqa: BLE001  # handed over and raised in the consumer's thread
         end = _End(error)
     finally:
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            close()
-        items.put(end)
+        try:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+        finally:
+            items.put(end)
 
 
 def _drain(items: queue.Queue[T | _End]) -> None:

@@ -1,0 +1,459 @@
+"""The command line: what it takes, prints and returns, with the analysis itself replaced by made-up reports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from tests.sample_report import NASTY, hostile_report, sample_report
+from vau import __version__
+from vau.cli import app
+from vau.cli.failures import Attempt, describe, guard
+from vau.cli.inputs import content_of, expand, result_folder, stem_of
+from vau.cli.show import clean, name_of
+from vau.cli.work import configuration
+from vau.errors import ConfigError, InputError, MissingExtraError, VideoOpenError, WeightsError
+
+ROOT = Path(__file__).resolve().parents[2]
+runner = CliRunner()
+
+
+def run(*arguments: object):
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def analysed(monkeypatch) -> list:
+    """Replaces the pipeline: a file's text decides what becomes of it; returns the calls."""
+    calls = []
+    failures = {
+        b"broken": VideoOpenError("'broken.mp4': not a video"),
+        b"bug": ZeroDivisionError("division by zero"),
+        b"weights": WeightsError("weights ssd are not there; run: vau weights fetch"),
+        b"extra": MissingExtraError("the reader", "decord"),
+        b"interrupt": KeyboardInterrupt(),
+        b"pipe": BrokenPipeError(),
+        b"library": ImportError("libGL.so.1: cannot open shared object file: No such file or directory"),
+        b"exit": typer.Exit(7),
+    }
+
+    def fake(video, config=None, *, progress=None, notes=()):
+        calls.append((Path(video), config))
+        if not Path(video).is_file():
+            raise VideoOpenError(f"{str(video)!r}: cannot be opened: No such file or directory")
+        content = Path(video).read_bytes()
+        if content in failures:
+            raise failures[content]
+        if progress is not None:
+            progress("decode", 0.5)
+        report = hostile_report() if content == b"hostile" else sample_report()
+        info = replace(report.video, sha256=sha256(content).hexdigest(), truncated=content == b"truncated")
+        return replace(report, video=info, notes=(*report.notes, *notes))
+
+    monkeypatch.setattr("vau.pipeline.analyze", fake)
+    return calls
+
+
+def video(path: Path, content: str = "fine") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+# analyze: one video
+
+
+def test_one_video(here, analysed):
+    done = run("analyze", video(here / "a.mp4"))
+    assert done.exit_code == 0, done.output
+    folder = here / "reports" / "a"
+    assert (folder / "report.json").is_file()
+    assert (folder / "report.html").is_file()
+    assert "fall" in done.stdout
+    assert "Confidence" in done.stdout
+    assert "reports/a/report.html" in done.stdout
+    assert "Staged footage" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_the_page_plays_the_video(here, analysed):
+    run("analyze", video(here / "in" / "a b.mp4"), "--out", "out")
+    assert "../../in/a%20b.mp4" in (here / "out" / "a b" / "report.html").read_text(encoding="utf-8")
+
+
+def test_quiet_prints_nothing(here, analysed):
+    done = run("analyze", video(here / "a.mp4"), "--quiet")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_json_is_one_object_a_line(here, analysed):
+    done = run("analyze", video(here / "a.mp4"), video(here / "b.mp4", "b"), "--json", "--out", "o")
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert done.exit_code == 0
+    assert Path(first["report"]) == Path("o/a/report.json")
+    assert second["video"].endswith("b.mp4")
+    assert first["verdict"]["threat_level"] in (0, 1, 2)
+    assert first["events"][0]["id"] == "E1"
+    assert first["events"][0]["start_s"] == pytest.approx(9.2)
+    assert first["events"][0]["title"]
+
+
+def test_truncated_is_said(here, analysed):
+    file = video(here / "a.mp4", "truncated")
+    assert "truncated" in run("analyze", file).stdout
+    assert json.loads(run("analyze", file, "--json").stdout)["truncated"] is True
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        ("broken", 2, "not a video"),
+        ("weights", 3, "vau weights fetch"),
+        ("extra", 3, 'pip install "vau[decord]"'),
+        ("library", 3, "apt-get install libgl1 libglib2.0-0"),
+        ("bug", 1, "unexpected ZeroDivisionError"),
+        ("exit", 7, ""),
+    ],
+)
+def test_exit_codes(here, analysed, content, code, message):
+    done = run("analyze", video(here / "broken.mp4", content))
+    assert done.exit_code == code
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+    assert done.stdout == ""
+
+
+def test_interrupt_is_130_and_ends_the_run(here, analysed):
+    done = run("analyze", video(here / "a.mp4", "interrupt"), video(here / "b.mp4"))
+    assert done.exit_code == 130
+    assert "interrupted" in done.stderr
+    assert len(analysed) == 1
+
+
+def test_debug_shows_the_traceback(here, analysed):
+    done = run("analyze", video(here / "a.mp4", "bug"), "--debug")
+    assert done.exit_code == 1
+    assert "Traceback" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_missing_file_is_2(here, analysed):
+    done = run("analyze", "nowhere.mp4")
+    assert done.exit_code == 2
+    assert "nowhere.mp4" in done.stderr
+
+
+def test_no_argument_is_a_usage_error(analysed):
+    assert run("analyze").exit_code == 2
+
+
+# analyze: many
+
+
+def test_folder_run_goes_on_and_lists_failures(here, analysed):
+    video(here / "in" / "a.mp4")
+    video(here / "in" / "b.MP4", "broken")
+    video(here / "in" / "deep" / "c.avi", "bug")
+    video(here / "in" / "deep" / "d.mkv", "d")
+    video(here / "in" / "notes.txt")
+    video(here / "in" / ".hidden.mp4")
+    video(here / "in" / ".trash" / "e.mp4")
+    done = run("analyze", "in")
+    assert done.exit_code == 2
+    assert [call[0].name for call in analysed] == ["a.mp4", "b.MP4", "c.avi", "d.mkv"]
+    closing = done.stderr[done.stderr.index("2 analysed, 2 failed") :]
+    assert "in/b.MP4" in closing
+    assert "not a video" in closing
+    assert "c.avi" in closing
+    assert "unexpected ZeroDivisionError" in closing
+    assert (here / "reports" / "d" / "report.json").is_file()
+
+
+def test_json_of_a_folder_run_names_failures_too(here, analysed):
+    video(here / "in" / "a.mp4")
+    video(here / "in" / "b.mp4", "broken")
+    lines = [json.loads(line) for line in run("analyze", "in", "--json").stdout.splitlines()]
+    assert lines[1] == {"video": "in/b.mp4", "error": "'broken.mp4': not a video", "exit_code": 2}
+
+
+def test_missing_weights_stop_a_folder_run(here, analysed):
+    video(here / "in" / "a.mp4", "weights")
+    video(here / "in" / "b.mp4")
+    assert run("analyze", "in").exit_code == 3
+    assert len(analysed) == 1
+
+
+def test_a_missing_argument_does_not_stop_the_others(here, analysed):
+    done = run("analyze", "gone*.mp4", video(here / "a.mp4"))
+    assert done.exit_code == 2
+    assert len(analysed) == 1
+    assert "no file matches" in done.stderr
+
+
+def test_the_same_video_twice_is_analysed_once(here, analysed):
+    file = video(here / "in" / "a.mp4")
+    run("analyze", file, "in", "in/*.mp4", "in/../in/a.mp4")
+    assert len(analysed) == 1
+
+
+def test_same_stem_never_overwrites_another_video(here, analysed):
+    first, second = video(here / "x" / "cam.mp4", "1"), video(here / "y" / "cam.mp4", "2")
+    for _ in range(2):  # the second time each goes to its own folder again
+        assert run("analyze", first, second).exit_code == 0
+    suffix = sha256(b"2").hexdigest()[:8]
+    assert sorted(path.name for path in (here / "reports").iterdir()) == ["cam", f"cam-{suffix}"]
+    assert content_of(here / "reports" / "cam") == sha256(b"1").hexdigest()
+    assert content_of(here / "reports" / f"cam-{suffix}") == sha256(b"2").hexdigest()
+
+
+def test_a_folder_of_the_user_is_left_alone(here, analysed):
+    (here / "reports" / "cam").mkdir(parents=True)
+    (here / "reports" / "cam" / "thesis.tex").write_text("years of work")
+    assert run("analyze", video(here / "cam.mp4")).exit_code == 0
+    assert [path.name for path in (here / "reports" / "cam").iterdir()] == ["thesis.tex"]
+
+
+def test_out_that_is_a_file_is_an_error(here, analysed):
+    (here / "out").write_text("")
+    done = run("analyze", video(here / "a.mp4"), "--out", "out")
+    assert done.exit_code in (1, 2)
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.output
+
+
+# hostile names and text
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred\x07.mp4", "a\nb.mp4", "\u202egpj.mp4", "-rf.mp4", "...mp4", "$(id).mp4"])
+def test_hostile_names_are_shown_harmless(here, analysed, name):
+    video(here / "in" / name)
+    video(here / "in" / "sub" / name, "broken")
+    done = run("analyze", "in")
+    for bad in ("\x1b", "\x07", "\u202e"):
+        assert bad not in done.stdout + done.stderr
+    assert "1 analysed, 1 failed" in done.stderr
+    (folder,) = (here / "reports").iterdir()
+    assert clean(folder.name) == folder.name
+    assert folder.name[0] not in ".-"
+
+
+def test_hostile_report_text_cannot_steer_the_terminal(here, analysed):
+    done = run("analyze", video(here / "a.mp4", "hostile"))
+    assert done.exit_code == 0, done.output
+    assert not set("\x1b\x07\x00\u202e\ud800") & set(done.output)
+    assert "[31m" in done.output  # the harmless rest stays visible
+
+
+def test_json_of_a_hostile_report_is_json(here, analysed):
+    (line,) = run("analyze", video(here / "a.mp4", "hostile"), "--json").stdout.splitlines()
+    assert "\x1b" not in line
+    assert json.loads(line)["events"][0]["label"]
+
+
+def test_a_name_that_is_not_utf8(here, analysed):
+    file = Path("in") / "caf\udce9.mp4"
+    try:
+        video(file)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    done = run("analyze", "in", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["video"] == "in/caf\\udce9.mp4"
+
+
+@given(st.text(max_size=300))
+def test_stems_are_plain_folder_names(name):
+    stem = stem_of(Path("/x") / (name.replace("/", "").replace("\x00", "") or "a"))
+    assert stem
+    assert "/" not in stem
+    assert stem not in (".", "..")
+    assert stem[0] not in " .-"
+    assert len(stem.encode()) <= 100
+    assert clean(stem) == stem
+
+
+@given(st.text(max_size=200))
+def test_clean_text_is_printable_and_stays(text):
+    assert clean(text).isprintable()
+    assert clean(clean(text)) == clean(text)
+    if text.isprintable():
+        assert clean(text) == text
+
+
+def test_clean_takes_out_what_steers():
+    assert not set("\x1b\x07\x00\u202e\n\r\ud800") & set(clean(NASTY))
+
+
+def test_name_of_keeps_paths():
+    assert name_of(Path("a") / "b\nc.mp4") == "a/b\nc.mp4"
+    assert name_of("caf\udce9") == "caf\\udce9"
+
+
+# inputs
+
+
+def test_expand_file_of_any_name(tmp_path):
+    file = video(tmp_path / "footage.bin")
+    assert expand(str(file)) == [file]
+
+
+def test_expand_leaves_missing_files_to_the_reader(tmp_path):
+    assert expand(str(tmp_path / "no.mp4")) == [tmp_path / "no.mp4"]
+
+
+def test_expand_pattern(tmp_path):
+    files = [video(tmp_path / f"{name}.mp4") for name in "ba"]
+    video(tmp_path / "d" / "c.mp4")
+    assert expand(str(tmp_path / "*.mp4")) == sorted(files)
+    assert len(expand(str(tmp_path / "**" / "*.mp4"))) == 3
+
+
+def test_expand_prefers_a_file_named_like_a_pattern(tmp_path):
+    file = video(tmp_path / "[1].mp4")
+    video(tmp_path / "1.mp4")
+    assert expand(str(file)) == [file]
+
+
+def test_expand_empty_folder(tmp_path):
+    with pytest.raises(InputError, match="holds no video"):
+        expand(str(tmp_path))
+
+
+def test_expand_survives_a_loop_of_links(tmp_path):
+    file = video(tmp_path / "in" / "a.mp4")
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in")
+    assert expand(str(tmp_path / "in")) == [file]
+
+
+def test_result_folder_refuses_what_it_cannot_tell_apart(tmp_path):
+    digest = "ab" * 32
+    for name in ("a", "a-" + digest[:8], "a-" + digest[:16], "a-" + digest):
+        video(tmp_path / name / "x")
+    with pytest.raises(InputError, match="--out"):
+        result_folder(tmp_path, Path("a.mp4"), digest)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"video": 3}', '{"video": {"sha256": 1}}', "[" * 100_000, "\xff"])
+def test_content_of_damaged_reports_is_unknown(tmp_path, text):
+    (tmp_path / "report.json").write_text(text, encoding="latin-1")
+    assert content_of(tmp_path) is None
+
+
+# configuration
+
+
+def test_settings_win_over_the_file(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("video: {sample_fps: 2, max_side: 320}\nscoring: {sensitivity: 0.1}")
+    settled = configuration(file, ["video.sample_fps=3", "perception.pose=false"], sensitivity=0.9)
+    assert settled.video.sample_fps == 3
+    assert settled.video.max_side == 320
+    assert settled.perception.pose is False
+    assert settled.scoring.sensitivity == 0.9
+
+
+@pytest.mark.parametrize(
+    "text", ["video.sample_fps", "=3", "video.sample_fsp=3", "video.sample_fps=[", "nope=1", "video=1"]
+)
+def test_wrong_settings(text):
+    with pytest.raises(ConfigError):
+        configuration(None, [text])
+
+
+def test_wrong_options_are_2(here, analysed):
+    file = video(here / "a.mp4")
+    assert run("analyze", file, "--sensitivity", "1.5").exit_code == 2
+    assert run("analyze", file, "--config", "nope.yaml").exit_code == 2
+    done = run("analyze", file, "--set", "video.sample_fsp=3")
+    assert "did you mean video.sample_fps" in done.stderr
+    assert not analysed
+
+
+def test_options_reach_the_pipeline(here, analysed):
+    run("analyze", video(here / "a.mp4"), "--sample-fps", "2.5", "--sensitivity", "0.7", "--set", "video.max_side=480")
+    config = analysed[0][1]
+    assert (config.video.sample_fps, config.scoring.sensitivity, config.video.max_side) == (2.5, 0.7, 480)
+
+
+# failures
+
+
+def test_describe_lets_exits_pass():
+    assert describe(typer.Exit(3)) is None
+    assert describe(GeneratorExit()) is None
+    assert describe(SystemExit(1)) is None
+
+
+def test_describe_strips_control_characters():
+    assert "\x1b" not in describe(InputError("\x1b[2Jx")).message
+    assert "\x1b" not in describe(ValueError("\x1b[2Jx")).message
+
+
+def test_describe_memory_and_files():
+    assert describe(MemoryError()).exit_code == 1
+    assert "full.bin: No space" in describe(OSError(28, "No space left on device", "full.bin")).message
+
+
+def test_attempt_keeps_failures_but_not_interrupts():
+    attempt = Attempt()
+    with attempt:
+        raise InputError("no")
+    assert attempt.failure.exit_code == 2
+    with pytest.raises(KeyboardInterrupt), Attempt():
+        raise KeyboardInterrupt
+    with pytest.raises(BrokenPipeError), Attempt():
+        raise BrokenPipeError
+
+
+def test_guard_is_silent_on_success():
+    with guard():
+        pass
+
+
+# the command as a whole
+
+
+def test_version_and_help():
+    assert run("--version").stdout.strip() == f"vau {__version__}"
+    done = run("--help")
+    assert done.exit_code == 0
+    for word in ("analyze", "ask", "demo", "doctor", "weights", "Exit codes"):
+        assert word in done.stdout
+
+
+def test_python_m_vau():
+    done = subprocess.run(
+        [sys.executable, "-m", "vau", "--version"], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == f"vau {__version__}"
+
+
+def test_a_closed_pipe_is_no_traceback():
+    script = "from vau.cli import app; import vau.weights as w; w.listing.__defaults__; app()"
+    done = subprocess.run(
+        f"{sys.executable} -c '{script}' weights list --json | true; echo ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

@@ -1,0 +1,110 @@
+"""`vau analyze`: videos, folders and patterns in; one report a video out; what failed and why at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vau.cli.failures import BAD_INPUT, MISSING, Attempt, Failure, guard
+from vau.cli.inputs import expand
+from vau.cli.show import clean, console, print_json, show_report, summary
+from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce
+
+if TYPE_CHECKING:
+    from vau.config import Config
+
+
+@dataclass(frozen=True)
+class Output:
+    """How results are told."""
+
+    as_json: bool
+    quiet: bool
+    debug: bool
+
+
+def analyze(
+    videos: Annotated[list[str], typer.Argument(help="Video files, folders (with subfolders) or quoted patterns.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the reports, one subfolder a video.")
+    ] = DEFAULT_OUT,
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as video.max_side=480.")
+    ] = None,
+    sample_fps: Annotated[float | None, typer.Option(help="Frames a second that the detectors see.")] = None,
+    sensitivity: Annotated[float | None, typer.Option(help="0 to 1; higher reports weaker events.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a video on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only (and the JSON).")] = False,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks and log messages.")] = False,
+) -> None:
+    """Analyses videos and writes a report for each: a page to read, JSON, subtitles and tables.
+
+    With several videos, a failure does not stop the others: the run ends with a list of what failed and why, and
+    exit code 2. Missing weights or packages stop it at once with exit code 3.
+    """
+    with guard(debug):
+        log_to_stderr(debug)
+        output = Output(as_json, quiet, debug)
+        settled = configuration(config, settings or (), sample_fps, sensitivity)
+        wanted, failures = _find(videos, output)
+        alone = len(wanted) + len(failures) == 1
+        done = 0
+        for video in wanted:
+            attempt = Attempt(debug)
+            with attempt:
+                _tell(produce(video, settled, out, quiet=quiet), video, output)
+            if attempt.failure is None:
+                done += 1
+                continue
+            failures.append((clean(video), attempt.failure))
+            _tell_failure(clean(video), attempt.failure, output)
+            if attempt.failure.exit_code == MISSING:
+                break  # every other video would fail for the same reason
+        _finish(done, failures, alone)
+
+
+def _find(given: Sequence[str], output: Output) -> tuple[list[Path], list[tuple[str, Failure]]]:
+    """Returns the videos that the arguments mean, each once, and the arguments that mean none."""
+    found: dict[Path, Path] = {}
+    failures = []
+    for argument in given:
+        attempt = Attempt(output.debug)
+        with attempt:
+            for video in expand(argument):
+                found.setdefault(video.resolve(), video)
+        if attempt.failure is not None:
+            failures.append((clean(argument), attempt.failure))
+            _tell_failure(clean(argument), attempt.failure, output)
+    return list(found.values()), failures
+
+
+def _tell(result: Result, video: Path, output: Output) -> None:
+    if output.as_json:
+        print_json(summary(result, video))
+    elif not output.quiet:
+        screen = console()
+        show_report(result.report, result.html, screen)
+        screen.print()
+
+
+def _tell_failure(name: str, failure: Failure, output: Output) -> None:
+    typer.echo(f"error: {failure.message if name in failure.message else f'{name}: {failure.message}'}", err=True)
+    if output.as_json:
+        print_json({"video": name, "error": failure.message, "exit_code": failure.exit_code})
+
+
+def _finish(done: int, failures: list[tuple[str, Failure]], alone: bool) -> None:
+    """Ends with the one video's own exit code; of several, a list of what failed, and the code for that."""
+    if not failures:
+        return
+    if alone:
+        raise typer.Exit(failures[0][1].exit_code)
+    typer.echo(f"\n{done} analysed, {len(failures)} failed:", err=True)
+    for name, failure in failures:
+        typer.echo(f"  {name}: {failure.message}", err=True)
+    raise typer.Exit(MISSING if failures[-1][1].exit_code == MISSING else BAD_INPUT)

@@ -1,0 +1,97 @@
+"""What several commands do: read the configuration's options, analyse one video, write its files."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vau.cli.inputs import result_folder
+from vau.cli.progress import stages
+from vau.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vau.config import Config
+    from vau.types import Report
+
+DEFAULT_OUT = Path("reports")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A report and the files that hold it."""
+
+    report: Report
+    json: Path
+    html: Path
+
+
+def configuration(
+    path: Path | None, settings: Sequence[str], sample_fps: float | None = None, sensitivity: float | None = None
+) -> Config:
+    """Returns the configuration that the options describe; the more particular option wins.
+
+    Args:
+        path: of a YAML file, or None.
+        settings: ``section.key=value`` strings; values are read as YAML.
+        sample_fps: frames a second that the detectors see, or None.
+        sensitivity: of the scorer in [0, 1], or None.
+
+    Raises:
+        ConfigError: a file, key or value is wrong.
+    """
+    from vau.config import Config
+
+    overrides = dict(_setting(text) for text in settings)
+    if sample_fps is not None:
+        overrides["video.sample_fps"] = sample_fps
+    if sensitivity is not None:
+        overrides["scoring.sensitivity"] = sensitivity
+    config = Config() if path is None else Config.load(path)
+    return config.with_overrides(overrides) if overrides else config
+
+
+def _setting(text: str) -> tuple[str, object]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ConfigError(f"--set {text!r}: write section.key=value, such as video.sample_fps=8")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"--set {text!r}: the value is not readable as YAML") from error
+
+
+def produce(video: Path, config: Config, out: Path, *, quiet: bool, notes: tuple[str, ...] = ()) -> Result:
+    """Analyses one video and writes its report below `out`.
+
+    Raises:
+        VauError: whatever the stages raise.
+    """
+    from vau import pipeline
+    from vau.report import write_all
+    from vau.weights import FILES
+
+    with stages(video.name, quiet) as progress:
+        report = pipeline.analyze(video, config, progress=progress, notes=notes)
+    folder = result_folder(out, video, report.video.sha256)
+    licences = {file.model: file.licence for file in FILES}
+    files = write_all(report, folder, video_href=_relative(video, folder), licences=licences)
+    return Result(report, files["json"], files["html"])
+
+
+def _relative(video: Path, folder: Path) -> str | None:
+    """Returns the way from a report to its video; None where there is none, as between drives."""
+    try:
+        return os.path.relpath(video.resolve(), folder.resolve())
+    except ValueError:
+        return None
+
+
+def log_to_stderr(debug: bool) -> None:
+    """Sends log records to standard error: warnings, or everything when debugging."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

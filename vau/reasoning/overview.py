@@ -1,0 +1,212 @@
+"""The account of a whole video: the verdict, a line an event, and what normally goes on.
+
+Counts are of tracks, and one object may carry several tracks in turn, so they read "about"; a quiet video is told
+calmly and without inventing. Only the two levels of telling (video and event) follow HIVAU-70k and VADER.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from vau.reasoning.evidence import part_of, usable
+from vau.reasoning.findings import TELLING, Findings
+from vau.reasoning.language import capital, clock, duration, hedge, join_words, plural, sentence, span
+from vau.reasoning.limits import video_limits
+from vau.reasoning.phrases import Names, clause, gather
+from vau.reasoning.scene import VEHICLES, Scene, most_at_once
+from vau.types import Account, Claim, Event, Relation, Segments, Track
+
+_MOST_EVENTS = 10
+_MOST_PHASES = 4
+_STILL = 0.01  # share of the picture that moves
+_ONE_WAY = 0.6  # share of all motion
+_WAYS = {"left": (0, 7), "up": (1, 2), "right": (3, 4), "down": (5, 6)}  # sectors of the direction histogram
+
+
+def survey(
+    scene: Scene, found: Sequence[Findings], accounts: Sequence[Account], relations: Sequence[Relation], parts: Segments
+) -> Account:
+    """Tells the whole video.
+
+    Args:
+        scene: the video.
+        found: the evidence on each event.
+        accounts: the accounts of the events, in the same order.
+        relations: all of the video.
+        parts: its segments.
+    """
+    claims = [*_verdict(scene, accounts), *_lines([item.event for item in found], accounts)]
+    claims += _tracked(scene)
+    if not found:
+        claims += _rare(scene, relations)
+    claims += _usual(scene, relations)
+    claims += _phases(parts)
+    claims += [Claim(item.text, "limit", (), item.times_s, 1.0) for item in video_limits(scene)]
+    if accounts:
+        level = max(account.threat_level for account in accounts)
+        return Account(None, tuple(claims), level, max(account.confidence for account in accounts))
+    return Account(None, tuple(claims), 0, claims[0].confidence)
+
+
+def _verdict(scene: Scene, accounts: Sequence[Account]) -> list[Claim]:
+    length = duration(scene.info.duration_s)
+    ids = tuple(account.event_id for account in accounts if account.event_id is not None)
+    if ids:
+        surest = max(account.confidence for account in accounts)
+        heading = accounts[0].title if len(ids) == 1 else f"{capital(plural(len(ids), 'unusual event'))}"
+        text = sentence(
+            f"{plural(len(ids), 'unusual event')} {'was' if len(ids) == 1 else 'were'} found in {length} of video"
+        )
+        times = tuple(claim.times_s[0] for account in accounts for claim in account.claims[:1])
+        return [Claim(heading, "title", ids, times, surest), Claim(text, "what", ids, times[:_MOST_EVENTS], surest)]
+    scores = scene.scores
+    peak = int(scores.scores.argmax()) if len(scores) else 0
+    top = float(scores.scores[peak]) if len(scores) else 0.0
+    calm = min(max(1.0 - top, 0.0), 1.0)
+    text = f"No anomalous event was found in {length} of video"
+    times = ()
+    if top >= 0.05:
+        text += f"; the score is highest at {clock(float(scores.times_s[peak]))}, with {top:.1f} of 1"
+        times = (float(scores.times_s[peak]),)
+    ids = tuple(f"S:{name}" for name in scores.signals)
+    return [
+        Claim("No anomalous event found", "title", ids, times, calm),
+        Claim(sentence(text), "what", ids, times, calm),
+    ]
+
+
+def _lines(events: Sequence[Event], accounts: Sequence[Account]) -> list[Claim]:
+    """Returns one line an event; of many the most dangerous and surest, in order of time."""
+    pairs = list(zip(events, accounts, strict=True))
+    kept = sorted(pairs, key=lambda item: (-item[1].threat_level, -item[0].score, item[0].start_s))[:_MOST_EVENTS]
+    claims = []
+    for event, account in sorted(kept, key=lambda item: item[0].start_s):
+        heading = account.claims[0]
+        text = f"{capital(span(event.start_s, event.end_s))}: {heading.text[:1].lower() + heading.text[1:]}"
+        text = sentence(f"{text} (threat level {account.threat_level} of 2)")
+        claims.append(Claim(text, "what", heading.evidence, heading.times_s, heading.confidence))
+    if len(pairs) > len(kept):
+        more = f"{plural(len(pairs) - len(kept), 'more event')} of less weight"
+        kept_ids = {event.event_id for event, _ in kept}
+        rest = [event for event, _ in pairs if event.event_id not in kept_ids]
+        ids = tuple(event.event_id for event in rest)
+        score = min(event.score for event in rest)
+        text = sentence(f"{more} {'is' if len(rest) == 1 else 'are'} told further on")
+        claims.append(Claim(text, "what", ids, tuple(event.peak_s for event in rest[:_MOST_EVENTS]), score))
+    return claims
+
+
+def _tracked(scene: Scene) -> list[Claim]:
+    tracks = scene.present(0.0, scene.info.duration_s)
+    people = [track for track in tracks if scene.label(track.track_id) == "person"]
+    vehicles = [track for track in tracks if scene.label(track.track_id) in VEHICLES]
+    doubtful = sum(track not in tracks for track in scene.observations.tracks)
+    if not people and not vehicles:
+        text = "no person and no vehicle was tracked with confidence"
+        if doubtful:
+            text += f"; {plural(doubtful, 'track')} {'was' if doubtful == 1 else 'were'} too uncertain to count"
+        return [Claim(sentence(text), "who", (), (), 0.7)]
+    counts = [_about(len(people), "person")] if people else []
+    counts += [_about(len(vehicles), "vehicle")] if vehicles else []
+    several = len(people) + len(vehicles) > 1
+    text = f"{join_words(counts)} {'were' if several else 'was'} tracked with confidence"
+    peaks = [(*most_at_once(group), noun) for group, noun in ((people, "person"), (vehicles, "vehicle"))]
+    shown = [(count, at, noun) for count, at, noun in peaks if count > 1]
+    if shown:
+        text += ", at most " + join_words([f"{plural(count, noun)} at once ({clock(at)})" for count, at, noun in shown])
+    if doubtful:
+        text += f"; {plural(doubtful, 'further track')} {'was' if doubtful == 1 else 'were'} too uncertain to count"
+    members: list[Track] = [*people, *vehicles]
+    times = tuple(at for _, at, _ in shown) or (members[0].start_s,)
+    ids = tuple(f"T{track.track_id}" for track in members[:200])
+    return [Claim(sentence(text), "who", ids, times, scene.confidence(track.track_id for track in members))]
+
+
+def _about(count: int, noun: str) -> str:
+    return plural(count, noun) if count == 1 else f"about {plural(count, noun)}"
+
+
+def _rare(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
+    """Returns the gravest relations of a video without events, said with what they did not amount to."""
+    facts = [
+        fact
+        for fact in gather(relations, scene)
+        if fact.predicate.severity >= TELLING and hedge(fact.confidence) != "possibly"
+    ]
+    if not facts:
+        return []
+    names = Names(scene)
+    facts = sorted(facts[:2], key=lambda fact: fact.start_s)
+    text = f"{join_words([clause(fact, names) for fact in facts])}, which did not amount to an event"
+    ids = tuple(name for fact in facts for name in fact.evidence)
+    times = tuple(fact.start_s for fact in facts)
+    return [Claim(sentence(text), "what", ids, times, min(fact.confidence for fact in facts))]
+
+
+def _usual(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
+    """Returns what goes on outside the events: how much moves, which way, and the everyday relations."""
+    claims = []
+    observed = scene.observations
+    if motion := _motion(scene):
+        middle = observed.times_s[len(observed) // 2]
+        claims.append(Claim(sentence(motion), "why", (), (float(middle),), 0.8))
+    calm = [item for item in usable(relations) if not any(part_of(item, event) for event in scene.events)]
+    facts = [fact for fact in gather(calm, scene) if fact.predicate.severity < TELLING and fact.confidence >= 0.5]
+    counts = Counter(fact.predicate.noun for fact in facts)
+    if counts:
+        common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
+        where = "Outside the events" if scene.events else "Otherwise"
+        named = [f"{noun} ({'once' if count == 1 else f'{count} times'})" for noun, count in common]
+        told = [fact for fact in facts if fact.predicate.noun in dict(common)][:20]
+        text = sentence(f"{where} the measured relations are everyday ones:", join_words(named))
+        ids = tuple(name for fact in told for name in fact.ids)
+        claims.append(
+            Claim(text, "why", ids, tuple(fact.start_s for fact in told[:5]), min(f.confidence for f in told))
+        )
+    return claims
+
+
+def _motion(scene: Scene) -> str:
+    observed = scene.observations
+    channels = {f"direction_{i}" for i in range(8)} | {"moving_fraction"}
+    if not len(observed) or not channels <= set(observed.motion_channels):
+        return ""
+    outside = np.ones(len(observed), bool)
+    for event in scene.events:
+        outside &= (observed.times_s < event.start_s) | (observed.times_s > event.end_s)
+    if not outside.any():
+        return ""
+    where = "outside the events" if scene.events else "for most of the time"
+    if float(np.median(observed.channel("moving_fraction")[outside])) < _STILL:
+        return f"{where} hardly anything in the picture moves"
+    sums = {
+        way: sum(float(observed.channel(f"direction_{sector}")[outside].sum()) for sector in sectors)
+        for way, sectors in _WAYS.items()
+    }
+    total = sum(sums.values())
+    if total <= 0:
+        return ""
+    place = " outside the events" if scene.events else ""
+    way = max(sums, key=lambda name: sums[name])
+    if sums[way] >= _ONE_WAY * total:
+        direction = f"to the {way}" if way in ("left", "right") else f"{way}wards"
+        return f"most of the motion in the picture{place} goes {direction}"
+    if sums["left"] + sums["right"] >= 0.75 * total:
+        return f"the motion in the picture{place} goes both to the left and to the right"
+    return ""
+
+
+def _phases(parts: Segments) -> list[Claim]:
+    """Returns when the scene changed most, where it has a few clear boundaries."""
+    inner = list(zip(parts.edges_s[1:-1].tolist(), parts.strengths[1:-1].tolist(), strict=True))
+    if not inner or len(inner) > 2 * _MOST_PHASES:
+        return []
+    kept = sorted(sorted(inner, key=lambda item: (-item[1], item[0]))[:_MOST_PHASES])
+    times = tuple(time_s for time_s, _ in kept)
+    text = (
+        f"By picture and motion together, the scene changes most at {join_words([clock(time_s) for time_s in times])}"
+    )
+    return [Claim(sentence(text), "when", (), times, 0.7)]

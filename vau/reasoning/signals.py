@@ -1,0 +1,133 @@
+"""What each signal of the scorer says, in words, and by how much it stood out in the clip.
+
+A signal says that something measurable was unusual, never what it was; these words keep to that. The comparison with
+the rest of the clip is measured on the motion channels here and is ours, as are the words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from vau.reasoning.language import clean, hedge
+from vau.reasoning.scene import Scene
+from vau.types import Event, ScoreTrack
+
+_NAME = re.compile(r"[a-z][a-z -]{0,39}")
+MIN_SHARE = 0.2  # of the score, from which a signal is spoken of
+MIN_TIMES_USUAL = 1.8
+_MOST_TIMES = 20.0
+
+
+@dataclass(frozen=True)
+class SignalWords:
+    """How to speak of one signal."""
+
+    headline: str
+    deed: str  # what was measured, past tense; `{hedge}` marks where doubt goes
+    reason: str  # "it stands out because ..."
+    channel: str = ""  # motion channel that shows by how much
+    quantity: str = ""  # name of what the channel measures
+    moving: bool = False  # whether the place of the most disordered motion is where it was
+
+
+_WORDS = {
+    "violent motion": SignalWords(
+        "Abrupt motion in many directions",
+        "something {hedge} moved abruptly and in many directions at one place",
+        "body parts or objects moved in many directions at one place",
+        "incoherence_max",
+        "the disorder of the motion",
+        moving=True,
+    ),
+    "motion surprise": SignalWords(
+        "Unusual motion",
+        "something {hedge} moved at a speed that is unusual for this camera",
+        "the speed of the motion is unusual for this camera",
+        "speed_block_max",
+        "the greatest speed",
+        moving=True,
+    ),
+    "appearance novelty": SignalWords(
+        "Change of the picture",
+        "the picture itself {hedge} came to look unlike the rest of the video",
+        "the picture itself looks unlike the rest of the video",
+        "frame_difference",
+        "the change from one picture to the next",
+    ),
+    "kinematic surprise": SignalWords(
+        "Unusual movement of a tracked object",
+        "something that was tracked {hedge} moved as people and vehicles normally do not",
+        "something that was tracked moved as people and vehicles normally do not",
+        moving=True,
+    ),
+    "relation surprise": SignalWords(
+        "Rare relation between tracked objects",
+        "tracked objects {hedge} came into a relation that is rare in ordinary scenes",
+        "a relation was measured that is rare in ordinary scenes",
+    ),
+    "light change": SignalWords(
+        "Change of the light",
+        "the light {hedge} changed abruptly or turned flame-coloured",
+        "the light changed abruptly or turned flame-coloured",
+        "glare_fraction",
+        "the bright part of the picture",
+    ),
+}
+_UNNAMED = SignalWords(
+    "Something unusual",
+    "the picture or its motion was {hedge} unusual for this video",
+    "the picture or its motion is unusual for this video",
+)
+
+
+def strongest(event: Event, scores: ScoreTrack) -> list[tuple[str, float]]:
+    """Returns the signals that carry an event with their share of its score in [0, 1], largest first.
+
+    Signals of the event are taken where it has any, otherwise the contributions during it; those with less than a
+    fifth of the score are left out unless they are the first.
+    """
+    found = [(name, value) for name, value in event.signals if value > 0]
+    if not found and len(scores):
+        inside = (scores.times_s >= event.start_s) & (scores.times_s <= event.end_s)
+        if inside.any():
+            means = scores.contributions[inside].mean(axis=0)
+            found = [(name, float(value)) for name, value in zip(scores.signals, means, strict=True) if value > 0]
+    found.sort(key=lambda item: (-item[1], item[0]))
+    total = sum(value for _, value in found)
+    shares = [(name, value / total) for name, value in found]
+    return shares[:1] + [item for item in shares[1:3] if item[1] >= MIN_SHARE]
+
+
+def words(signal: str | None) -> SignalWords:
+    """Returns how to speak of a signal; a signal without words of its own is called by its name if that is plain."""
+    if signal in _WORDS:
+        return _WORDS[signal]
+    if signal is None or not _NAME.fullmatch(signal):
+        return _UNNAMED
+    name = clean(signal, 40)
+    return SignalWords(
+        _UNNAMED.headline, _UNNAMED.deed, f'the signal "{name}" is high', _UNNAMED.channel, _UNNAMED.quantity
+    )
+
+
+def deed(signal: str | None, confidence: float) -> str:
+    """Returns a clause that says what a signal measured, hedged by a confidence in [0, 1]."""
+    return " ".join(words(signal).deed.format(hedge=hedge(confidence)).split())
+
+
+def comparison(signal: str, event: Event, scene: Scene) -> tuple[str, float] | None:
+    """Returns a clause that compares a signal's quantity with the rest of the clip, and the time of its maximum.
+
+    None where the clip has too little besides its events, or where the difference is under 1.8 times.
+    """
+    known = words(signal)
+    found = scene.times_usual(known.channel, event) if known.channel else None
+    if found is None or found[1] < MIN_TIMES_USUAL:
+        return None
+    time_s, ratio = found
+    if ratio >= _MOST_TIMES:
+        much = f"more than {_MOST_TIMES:.0f} times"
+    else:
+        much = "nearly twice" if ratio < 1.95 else "about twice" if ratio < 2.5 else f"about {ratio:.0f} times"
+    return f"{known.quantity} reached {much} its usual level in this video", time_s

@@ -1,0 +1,205 @@
+"""What one track does by itself: fell, lying, running, loitering, left behind.
+
+Thresholds are in body sizes and seconds and are ours; each finding carries the measurements that it rests on. People
+walk at about 0.8 and run above about 1.8 body heights a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vau.perception.fusion import LUGGAGE, PERSON
+from vau.relations.kinematics import Motion
+from vau.types import Bool, Float64, Measure, Relation
+
+RUNNING = 1.7  # body heights a second over 0.75 s
+_RUN_S = 0.7
+_LYING_S = 1.5
+_FALL_WINDOW_S = 1.5
+_SAME_BODY = (0.5, 1.7)  # longer side of the box after a fall over that before
+_LOITER_S = 30.0
+_LOITER_REACH = 2.5  # body heights
+_LEFT_S = 10.0
+
+
+def single_relations(motion: Motion) -> Iterator[Relation]:
+    """Yields what one track does, without ids."""
+    if motion.track.label == PERSON:
+        down = lying_evidence(motion)
+        yield from _falls(motion, down)
+        yield from _lying(motion, down)
+        yield from _running(motion)
+        yield from _loitering(motion)
+    elif motion.track.label in LUGGAGE:
+        yield from _left_behind(motion)
+
+
+def spans(mask: Bool, times_s: Float64, shortest_s: float) -> Iterator[tuple[int, int]]:
+    """Yields first and last rows of runs of True that last at least `shortest_s`."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    for first, after in zip(edges[::2], edges[1::2], strict=True):
+        if times_s[after - 1] - times_s[first] >= shortest_s - 1e-6:
+            yield int(first), int(after - 1)
+
+
+def lying_evidence(motion: Motion) -> Float64:
+    """Returns, a row, how much a person's box and torso look like lying: 0 upright, 1 flat.
+
+    A standing body is about 0.4 as wide as it is high, a sitting one 0.7 to 0.9, one that lies across the view 2 and
+    more. One that lies along the line of sight is missed by the box and shows, if at all, in the torso.
+    """
+    by_box = _ramp(motion.aspect, 0.85, 1.35)
+    by_torso = _ramp(motion.tilt, 40.0, 70.0)
+    return np.where(np.isnan(by_torso), by_box, 0.7 * by_box + 0.3 * np.nan_to_num(by_torso))
+
+
+def _ramp(values: Float64, low: float, high: float) -> Float64:
+    return np.clip((values - low) / (high - low), 0.0, 1.0)
+
+
+def _falls(motion: Motion, down: Float64) -> Iterator[Relation]:
+    track, times = motion.track, motion.times_s
+    tops = track.boxes[:, 1].astype(np.float64)
+    best: tuple[float, int, float, float] | None = None
+    last_s = -np.inf
+    for row in range(2, len(times) - 2):
+        before = motion.rows(times[row] - _FALL_WINDOW_S, times[row] - 0.2) & track.detected
+        after = motion.rows(times[row] + 0.2, times[row] + _FALL_WINDOW_S) & track.detected
+        if before.sum() < 2 or after.sum() < 2 or _posed(motion, after) < 0.3:
+            continue
+        sizes = np.median(_larger_side(motion)[after]) / np.median(_larger_side(motion)[before])
+        moved = np.hypot(*(np.median(motion.centre[after], 0) - np.median(motion.centre[before], 0)))
+        # The same body lies about as long as it stood, near where it stood; else the box went to something else.
+        if not _SAME_BODY[0] < sizes < _SAME_BODY[1] or moved > 1.2 * motion.size[row]:
+            continue
+        change = float(np.median(down[after]) - np.median(down[before]))
+        drop = float((np.median(tops[after]) - np.median(tops[before])) / motion.size[row])
+        if change < 0.5 or drop < 0.2 or np.median(down[before]) > 0.4:
+            continue
+        surety = min(1.0, change) * min(1.0, drop / 0.35)
+        if best is not None and times[row] - times[best[1]] > _FALL_WINDOW_S:
+            yield _fall(motion, best)
+            best, last_s = None, times[row]
+        if (best is None or surety > best[0]) and times[row] - last_s > _FALL_WINDOW_S:
+            best = (surety, row, drop, float(np.median(down[after])))
+    if best is not None:
+        yield _fall(motion, best)
+
+
+def _larger_side(motion: Motion) -> Float64:
+    boxes = motion.track.boxes.astype(np.float64)
+    return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+
+
+def _fall(motion: Motion, best: tuple[float, int, float, float]) -> Relation:
+    surety, row, drop, _ = best
+    time_s = float(motion.times_s[row])
+    # The descent itself: from the last moment near the old height of the head to the first near the new one.
+    tops = motion.track.boxes[:, 1].astype(np.float64)
+    near = motion.rows(time_s - 1.0, time_s + 1.0)
+    fall_rate = float(np.max(np.gradient(tops, motion.times_s)[near]) / motion.size[row])
+    return Relation(
+        "",
+        motion.track.track_id,
+        "fell",
+        None,
+        max(time_s - 0.5, motion.track.start_s),
+        min(time_s + 0.5, motion.track.end_s),
+        min(surety * _trust(motion), 1.0),
+        (
+            Measure("head came down by", drop, "body heights"),
+            Measure("at up to", max(fall_rate, 0.0), "body heights a second"),
+        ),
+    )
+
+
+def _trust(motion: Motion) -> float:
+    """Confidence that the track is a person, kept high where pose and boxes agree over many rows."""
+    return min(1.0, 0.25 + motion.track.confidence)
+
+
+def _lying(motion: Motion, down: Float64) -> Iterator[Relation]:
+    still = motion.displacement(1.0) < 0.5
+    for first, last in spans((down > 0.6) & still, motion.times_s, _LYING_S):
+        seen = float(motion.track.detected[first : last + 1].mean())
+        rows = motion.rows(float(motion.times_s[first]), float(motion.times_s[last])) & motion.track.detected
+        if seen < 0.3 or _posed(motion, rows) < 0.3:
+            continue
+        yield Relation(
+            "",
+            motion.track.track_id,
+            "lying",
+            None,
+            float(motion.times_s[first]),
+            float(motion.times_s[last]),
+            float(np.median(down[first : last + 1])) * _trust(motion) * (0.6 + 0.4 * seen),
+            (
+                Measure("body wider than high", float(np.median(motion.aspect[first : last + 1])), "times"),
+                Measure("for", float(motion.times_s[last] - motion.times_s[first]), "s"),
+            ),
+        )
+
+
+def _posed(motion: Motion, rows: Bool) -> float:
+    """Returns the share of rows in which the pose model saw a body too: tables and bags lie as well."""
+    if motion.track.keypoints is None or not rows.any():
+        return 0.0
+    return float((motion.track.keypoints[rows, :, 2].max(axis=1) > 0).mean())
+
+
+def _running(motion: Motion) -> Iterator[Relation]:
+    pace = motion.displacement(0.75)
+    # The flow inside the box must agree: a box that slides from one person to another does not move its pixels.
+    flow = np.hypot(motion.track.flow[:, 0], motion.track.flow[:, 1])
+    for first, last in spans(pace > RUNNING, motion.times_s, _RUN_S):
+        rows = slice(first, last + 1)
+        if flow[rows].mean() < 0.5 * RUNNING or motion.track.detected[rows].mean() < 0.5:
+            continue
+        typical = float(np.median(pace[rows]))
+        yield Relation(
+            "",
+            motion.track.track_id,
+            "running",
+            None,
+            float(motion.times_s[first]),
+            float(motion.times_s[last]),
+            min(1.0, (typical - RUNNING) / 1.0 + 0.5) * _trust(motion),
+            (Measure("pace", typical, "body heights a second"),),
+        )
+
+
+def _loitering(motion: Motion) -> Iterator[Relation]:
+    stay_s = motion.track.end_s - motion.track.start_s
+    if stay_s < _LOITER_S:
+        return
+    home = np.median(motion.centre, axis=0)
+    away = np.hypot(*(motion.centre - home).T) / np.median(motion.size)
+    wandering = float(np.quantile(away, 0.9))
+    if wandering < _LOITER_REACH:
+        yield Relation(
+            "",
+            motion.track.track_id,
+            "loitering",
+            None,
+            motion.track.start_s,
+            motion.track.end_s,
+            min(1.0, stay_s / (2 * _LOITER_S)) * motion.track.confidence,
+            (Measure("stayed for", stay_s, "s"), Measure("within", wandering, "body heights")),
+        )
+
+
+def _left_behind(motion: Motion) -> Iterator[Relation]:
+    still = motion.displacement(1.0) < 0.1
+    for first, last in spans(still, motion.times_s, _LEFT_S):
+        yield Relation(
+            "",
+            motion.track.track_id,
+            "left behind",
+            None,
+            float(motion.times_s[first]),
+            float(motion.times_s[last]),
+            motion.track.confidence,
+            (Measure("unmoved for", float(motion.times_s[last] - motion.times_s[first]), "s"),),
+        )
