@@ -1,4 +1,4 @@
-"""Measures what the detectors and embedders of the perception stage cost, and how far the light ones agree with YOLOv8n.
+"""Measures what detectors and embedders cost, and how far the light ones agree with YOLOv8n.
 
     python benchmarks/detectors.py VIDEO [VIDEO ...] [--frames 8] [--threads 1 2]
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from vau.errors import MissingExtraError
 from vau.perception.efficientnet import EfficientNetEmbedder
-from vau.perception.models import Detector, per_class_nms
+from vau.perception.models import Detector, box_iou, per_class_nms
 from vau.perception.movenet import MoveNetPose
 from vau.perception.ssd import SsdDetector
 from vau.types import Detection, UInt8
@@ -82,19 +82,12 @@ def look_at_squares(detector: Detector, image: UInt8) -> list[Detection]:
     """Detects in the squares at both ends of the longer side, and returns boxes in pixels of the whole image."""
     height, width = image.shape[:2]
     side = min(height, width)
-    found = []
+    found: list[Detection] = []
     for x, y in {(0, 0), (width - side, height - side)}:
         crop = np.ascontiguousarray(image[y : y + side, x : x + side])
-        for item in detector.detect(crop[None])[0]:
-            found.append(Detection(item.label, item.confidence, item.box + np.array([x, y, x, y]), item.source))
+        shift = np.array([x, y, x, y])
+        found += [Detection(d.label, d.confidence, d.box + shift, d.source) for d in detector.detect(crop[None])[0]]
     return found
-
-
-def overlap(a: Detection, b: Detection) -> float:
-    """Returns the intersection over union of two boxes."""
-    low, high = np.maximum(a.box[:2], b.box[:2]), np.minimum(a.box[2:], b.box[2:])
-    both = float(np.prod(np.clip(high - low, 0, None)))
-    return both / float(np.prod(a.box[2:] - a.box[:2]) + np.prod(b.box[2:] - b.box[:2]) - both)
 
 
 def people(found: list[Detection]) -> list[Detection]:
@@ -109,8 +102,8 @@ def agreement(look: Look, frames: list[UInt8], reference: list[list[Detection]])
         found = people(look(frame))
         wanted = [item for item in people(known) if item.confidence >= 0.5]
         sure += len(wanted)
-        hits += sum(any(overlap(item, other) > 0.5 for other in found) for item in wanted)
-        unknown += sum(not any(overlap(item, other) > 0.3 for other in known) for item in found)
+        hits += sum(any(box_iou(item.box, other.box) > 0.5 for other in found) for item in wanted)
+        unknown += sum(not any(box_iou(item.box, other.box) > 0.3 for other in known) for item in found)
     return f"{hits}/{sure} people found, {unknown} unknown" if sure else "no people"
 
 

@@ -1,9 +1,12 @@
 """Reports made up for tests: a busy one, a quiet one and one full of hostile text, with drawn pictures."""
 
+# ruff: noqa: E501 - one sentence or one path a line reads best here
+
 from __future__ import annotations
 
 import io
 from dataclasses import replace
+from functools import cache
 
 import networkx as nx
 import numpy as np
@@ -27,7 +30,7 @@ from vau.types import (
 
 WIDTH, HEIGHT, DURATION = 1280, 720, 30.0
 SIGNALS = ("motion surprise", "appearance novelty", "pose surprise", "relation surprise", "track kinematics")
-NASTY = '<script>window.pwned=1</script>"\'><img src=x onerror=window.pwned=1> \u202egpj.exe\u202c \x00\x07\x1b[31m --> \ud800'
+NASTY = "<script>window.pwned=1</script>\"'><img src=x onerror=window.pwned=1> \u202egpj.exe\u202c \x00\x07\x1b[31m --> \ud800"
 
 
 def _paths() -> dict[int, tuple[float, float, list[tuple[float, float, float, float, float]]]]:
@@ -74,7 +77,12 @@ def picture(time: float, width: int = 640, height: int = 360) -> bytes:
     for row in range(330):
         shade = 120 + row // 6
         draw.line([(0, row), (WIDTH, row)], fill=(shade, shade + 6, shade + 10))
-    for left, top, colour in ((60, 90, (138, 112, 98)), (360, 50, (110, 116, 122)), (700, 110, (150, 138, 120)), (980, 70, (120, 104, 100))):
+    for left, top, colour in (
+        (60, 90, (138, 112, 98)),
+        (360, 50, (110, 116, 122)),
+        (700, 110, (150, 138, 120)),
+        (980, 70, (120, 104, 100)),
+    ):
         draw.rectangle([left, top, left + 250, 400], fill=colour)
         for x in range(left + 22, left + 220, 56):
             for y in range(top + 24, 360, 64):
@@ -145,9 +153,23 @@ def _graph(relations: tuple[Relation, ...], events: tuple[Event, ...]) -> Eviden
     names = {1: "person 1", 2: "person 2", 3: "person 3", 4: "car 4"}
     for item in relations:
         label = " ".join(filter(None, (names[item.subject], item.predicate, names.get(item.object or 0))))
-        graph.add_node(item.relation_id, kind="relation", label=label, start_s=item.start_s, end_s=item.end_s, confidence=item.confidence)
+        graph.add_node(
+            item.relation_id,
+            kind="relation",
+            label=label,
+            start_s=item.start_s,
+            end_s=item.end_s,
+            confidence=item.confidence,
+        )
     for event in events:
-        graph.add_node(event.event_id, kind="event", label=event.label or "event", start_s=event.start_s, end_s=event.end_s, confidence=event.score)
+        graph.add_node(
+            event.event_id,
+            kind="event",
+            label=event.label or "event",
+            start_s=event.start_s,
+            end_s=event.end_s,
+            confidence=event.score,
+        )
     for source, target, kind, strength in (
         ("R1", "R2", "same-actor", 0.9), ("R2", "R3", "enables", 0.6), ("R3", "R4", "enables", 0.7), ("R4", "R5", "enables", 0.72),
         ("R5", "R6", "enables", 0.9), ("R1", "R3", "before", 0.5), ("R6", "R8", "before", 0.4), ("R6", "R7", "enables", 0.35), ("R1", "E1", "part-of", 0.4),
@@ -189,6 +211,7 @@ def _accounts() -> tuple[Account, ...]:
     return (Account(None, whole, 2, 0.78), Account("E1", first, 2, 0.78), Account("E2", second, 1, 0.66))
 
 
+@cache
 def sample_report() -> Report:
     """Returns a plausible report: 30 s, two events, four tracks, eight relations, thirteen keyframes."""
     relations = _relations()
@@ -222,11 +245,18 @@ def sample_report() -> Report:
         changes=changes,
         graph=_graph(relations, events),
         accounts=_accounts(),
-        timings_s=(("decode and perceive", 11.4), ("score", 0.61), ("events", 0.2), ("relations", 0.4), ("account", 0.05)),
+        timings_s=(
+            ("decode and perceive", 11.4),
+            ("score", 0.61),
+            ("events", 0.2),
+            ("relations", 0.4),
+            ("account", 0.05),
+        ),
         notes=("Staged footage: the fall was composited onto a real street scene for demonstration.",),
     )
 
 
+@cache
 def quiet_report() -> Report:
     """Returns a report in which nothing happened."""
     busy = sample_report()
@@ -250,6 +280,7 @@ def quiet_report() -> Report:
     )
 
 
+@cache
 def hostile_report() -> Report:
     """Returns a report in which every text that can be hostile is, at great length too."""
     busy = sample_report()
@@ -266,7 +297,9 @@ def hostile_report() -> Report:
     )  # fmt: skip
     return replace(
         busy,
-        video=replace(busy.video, source="../../etc/" + NASTY + ".mp4", codec=NASTY, container="</style></script>" + NASTY),
+        video=replace(
+            busy.video, source="../../etc/" + NASTY + ".mp4", codec=NASTY, container="</style></script>" + NASTY
+        ),
         versions=((NASTY, NASTY),),
         models=(NASTY, "</script><script>window.pwned=1</script>"),
         scores=replace(busy.scores, scorer=NASTY, signals=tuple(f"{NASTY}{number}" for number in range(5))),

@@ -1,4 +1,4 @@
-"""Makes small clips whose every frame carries its own number as eight black or white bars, to be read from the pixels."""
+"""Makes small clips whose every frame carries its own number as eight black or white bars, to be read from pixels."""
 
 from __future__ import annotations
 
@@ -42,11 +42,15 @@ def write_clip(
     options: dict[str, str] | None = None,
     mux: dict[str, str] | None = None,
     ticks: Sequence[int] | None = None,
+    stamps: Sequence[int] | None = None,
     rotation: int = 0,
     aspect: Fraction | None = None,
     first: int = 0,
 ) -> Path:
-    """Encodes a clip of numbered frames; `ticks` places them at multiples of 1 / fps, `rotation` is counter-clockwise."""
+    """Encodes a clip of numbered frames; `rotation` is counter-clockwise.
+
+    `ticks` places the frames at multiples of 1 / fps; `stamps` does so after encoding, where encoders refuse disorder.
+    """
     if codec == "libx265":
         options = {"x265-params": "log-level=none", "preset": "ultrafast"} | (options or {})
     with av.open(str(path), "w", options=mux or {}) as container:
@@ -60,7 +64,10 @@ def write_clip(
         for index, tick in enumerate(ticks if ticks is not None else range(frames)):
             frame = av.VideoFrame.from_ndarray(numbered(first + index, size), format="rgb24").reformat(format=pix_fmt)
             frame.pts, frame.time_base = tick, Fraction(1, fps)
-            container.mux(stream.encode(frame))
+            for packet in stream.encode(frame):
+                if stamps is not None:
+                    packet.pts = packet.dts = stamps[index]
+                container.mux(packet)
         container.mux(stream.encode(None))
     return path
 

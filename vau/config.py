@@ -90,6 +90,8 @@ class ReportConfig(_Section):
 
     image_side: int = Field(640, ge=64, le=4096, description="longer side of pictures in pixels")
     jpeg_quality: int = Field(80, ge=1, le=100)
+    keypoints: bool = Field(True, description="keep the poses of tracks in the JSON")
+    pictures: bool = Field(False, description="write keyframes as files too, beside the JSON and the page")
 
 
 class Config(_Section):

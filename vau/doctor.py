@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -102,7 +102,10 @@ def _python() -> Check:
     return Check("system", "python", "ok" if fine else "missing", detail, "" if fine else f"install Python {wanted}+")
 
 
-def _packages(names: Iterable[str]) -> list[Check]:
+def _packages(names: Sequence[str]) -> list[Check]:
+    if not names:
+        detail = "run from a source tree; what vau and its extras need is known only once it is installed"
+        return [Check("packages", f"vau {__version__}", "optional", detail, "pip install .")]
     checks = [Check("packages", "vau", "ok", __version__)]
     for name in names:
         found = _version(name)
@@ -149,7 +152,7 @@ def _weights(folder: Path | None) -> list[Check]:
         ready = line.state == "ready"
         state: State = "ok" if ready else "missing" if file.extra is None else "optional"
         command = weights.FETCH_COMMAND + (f" {file.model}" if file.extra else "")
-        detail = f"{line.state}, {file.licence}, {file.size / 1e6:.1f} MB" + ("" if not ready else f", {line.path}")
+        detail = f"{line.state}, {file.size / 1e6:.1f} MB, {file.licence}"
         checks.append(Check("weights", file.name, state, detail, "" if ready else command))
     return checks
 

@@ -11,7 +11,7 @@ import pytest
 from vau.errors import ConfigError, PerceptionError
 from vau.perception.efficientnet import EfficientNetEmbedder
 from vau.perception.litert import open_model
-from vau.perception.models import check_images
+from vau.perception.models import box_iou, check_images
 from vau.perception.movenet import MoveNetPose
 from vau.perception.ssd import SsdDetector
 from vau.types import Detection, UInt8
@@ -53,11 +53,7 @@ def embedder() -> EfficientNetEmbedder:
 
 
 def _iou(a: Detection, box: tuple[float, float, float, float]) -> float:
-    x0, y0 = np.maximum(a.box[:2], box[:2])
-    x1, y1 = np.minimum(a.box[2:], box[2:])
-    both = max(0.0, float(x1 - x0)) * max(0.0, float(y1 - y0))
-    areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (a.box, box)]
-    return both / (float(sum(areas)) - both)
+    return box_iou(a.box, np.array(box, np.float32))
 
 
 @pytest.mark.clips
@@ -90,6 +86,23 @@ def test_movenet_puts_a_skeleton_on_the_man_in_the_street(brawl):
     assert inside.mean() > 0.9
     head, feet = best.keypoints[:5, 1].mean(), best.keypoints[15:, 1].mean()
     assert head < feet  # he stands upright
+
+
+@pytest.mark.clips
+def test_movenet_poses_small_people_from_near(ssd, campus):
+    people = [d for d in ssd.detect(campus[None])[0] if d.label == "person" and d.confidence > 0.7]
+    pose = MoveNetPose(input_side=128, threads=1, min_confidence=0.1)
+    posed = pose.pose_people(campus, people)
+    assert [d.box.tolist() for d in posed] == [d.box.tolist() for d in people]
+    bodies = [(d.box, d.keypoints) for d in posed if d.keypoints is not None]
+    assert len(bodies) >= 0.6 * len(people) > 2
+    for box, points in bodies:
+        margin = 0.3 * (box[3] - box[1])
+        seen = points[points[:, 2] > 0.3, :2]
+        assert (seen >= box[:2] - margin).all() and (seen <= box[2:] + margin).all()
+    far = Detection("person", 0.5, np.array([5000, 5000, 5100, 5200], np.float32), "test")
+    assert pose.pose_people(campus, [far]) == [far]
+    assert pose.pose_people(campus, []) == []
 
 
 def test_nothing_is_seen_in_an_empty_picture(ssd):

@@ -1,4 +1,4 @@
-"""What the distribution promises: a light import, one import package, folders mapped in, typed, extras as documented."""
+"""What the distribution promises: a light import, one import package, folders mapped in, extras as documented."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_the_core_needs_no_torch(project):
 
 
 def test_core_and_extras_bring_one_opencv(project):
-    lines = [*project["project"]["dependencies"], *sum(project["project"]["optional-dependencies"].values(), [])]
+    lines = [*project["project"]["dependencies"], *chain(*project["project"]["optional-dependencies"].values())]
     assert {line.split(">")[0] for line in lines if line.startswith("opencv")} == {"opencv-python"}
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vau.errors import PerceptionError, WeightsError
 from vau.perception.coco import CLASS_NAMES, KEYPOINT_NAMES
-from vau.perception.models import check_images, clip_boxes, keep_real, per_class_nms, unit_rows
+from vau.perception.models import box_iou, check_images, clip_boxes, keep_real, per_class_nms, unit_rows
 from vau.perception.ssd import SsdDetector, read_rows
 from vau.types import Detection
 
@@ -49,6 +49,12 @@ def test_overlaps_are_suppressed_within_a_class_only():
     assert [(d.label, d.confidence) for d in per_class_nms(same, 0.5)] == [("person", 0.9), ("dog", 0.5)]
     assert len(per_class_nms(same, 0.95)) == 3
     assert per_class_nms([], 0.5) == []
+
+
+def test_overlap_of_boxes():
+    a, b = np.array([0, 0, 4, 2], np.float32), np.array([2, 0, 6, 2], np.float32)
+    assert box_iou(a, b) == pytest.approx(4 / 12) and box_iou(a, a) == 1.0
+    assert box_iou(a, b + 10) == 0.0
 
 
 coordinate = st.floats(-1e4, 1e4, width=32) | st.just(float("nan")) | st.just(float("inf"))

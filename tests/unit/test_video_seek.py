@@ -42,7 +42,7 @@ CLIPS = {
     "one-keyframe.mp4": {"options": {"bf": "3", "g": "1000"}},
     "variable.mp4": {"ticks": [k * k // 20 + k for k in range(80)], "options": {"bf": "2", "g": "25"}},
     "late-start.mkv": {"ticks": range(300, 380), "options": {"g": "25"}},
-    "equal-times.mkv": {"ticks": [k - (k % 7 == 3) for k in range(80)], "codec": "mjpeg", "pix_fmt": "yuvj420p"},
+    "equal-times.mkv": {"stamps": [k - (k % 7 == 3) for k in range(80)], "codec": "mjpeg", "pix_fmt": "yuvj420p"},
 }
 
 

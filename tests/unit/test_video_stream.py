@@ -8,6 +8,7 @@ import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -95,6 +96,23 @@ def test_the_first_frame_is_time_zero(tmp_path):
     assert not stream.info.truncated
 
 
+def test_the_last_frames_come_where_the_picture_is_not_the_first_stream(tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(write_clip(tmp_path / "b.mp4", options={"bf": "3"}))) as source, av.open(str(path), "w") as target:
+        sound = target.add_stream("aac", rate=44100, layout="mono")
+        picture = target.add_stream_from_template(source.streams.video[0])
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 44100, 0
+        target.mux([*sound.encode(frame), *sound.encode(None)])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = picture
+                target.mux(packet)
+    stream = open_stream(path, CONFIG, fps=60)
+    assert [number_of(image) for image in collect(stream)[2]] == list(range(60))
+    assert not stream.info.truncated
+
+
 def test_one_frame(tmp_path):
     stream = open_stream(write_clip(tmp_path / "a.mp4", frames=1), CONFIG, fps=4)
     times, indices, images = collect(stream)
@@ -104,7 +122,12 @@ def test_one_frame(tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "max_side", "expected"),
-    [((161, 121), None, (161, 121)), ((161, 121), 80, (80, 60)), ((160, 120), 64, (64, 48)), ((160, 120), 640, (160, 120))],
+    [
+        ((161, 121), None, (161, 121)),
+        ((161, 121), 80, (80, 60)),
+        ((160, 120), 64, (64, 48)),
+        ((160, 120), 640, (160, 120)),
+    ],
 )
 def test_sizes(tmp_path, size, max_side, expected):
     path = write_clip(tmp_path / "a.mp4", frames=3, size=size, pix_fmt="yuv444p")
@@ -131,7 +154,9 @@ def test_rotation_is_applied(tmp_path, turn, quarters):
 @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4"])
 def test_truncated_file_gives_what_decodes(tmp_path, suffix):
     mux = {"movflags": "faststart"} if suffix == ".mp4" else {}
-    path = write_clip(tmp_path / f"a{suffix}", frames=120, options={"g": "50", "x264-params": "rc-lookahead=5"}, mux=mux)
+    path = write_clip(
+        tmp_path / f"a{suffix}", frames=120, options={"g": "50", "x264-params": "rc-lookahead=5"}, mux=mux
+    )
     cut(path, 0.6)
     stream = open_stream(path, CONFIG, fps=30)
     times, indices, images = collect(stream)
@@ -148,7 +173,7 @@ def test_damage_in_the_middle_is_passed_over(tmp_path):
     middle = len(content) // 2
     content[middle : middle + 400] = b"\xa5" * 400
     path.write_bytes(content)
-    times, indices, images = collect(open_stream(path, CONFIG, fps=60))
+    times, _, images = collect(open_stream(path, CONFIG, fps=60))
     assert len(times) > 80
     assert times == sorted(set(times))
     assert number_of(images[-1]) == 119
@@ -168,7 +193,7 @@ def test_a_header_that_lies_about_its_length(tmp_path):
 
 
 def test_equal_times_are_dropped_and_counted(tmp_path):
-    path = write_clip(tmp_path / "a.mkv", ticks=[0, 1, 1, 1, 2, 3], **INTRA)
+    path = write_clip(tmp_path / "a.mkv", frames=6, stamps=[0, 1, 1, 1, 2, 3], **INTRA)
     stream = open_stream(path, CONFIG, fps=60)
     times, indices, _ = collect(stream)
     assert indices == [0, 1, 4, 5]

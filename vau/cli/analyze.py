@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,6 @@ from vau.cli.failures import BAD_INPUT, MISSING, Attempt, Failure, guard
 from vau.cli.inputs import expand
 from vau.cli.show import clean, console, print_json, show_report, summary
 from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce
-
-if TYPE_CHECKING:
-    from vau.config import Config
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Output:
 def analyze(
     videos: Annotated[list[str], typer.Argument(help="Video files, folders (with subfolders) or quoted patterns.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the reports, one subfolder a video.")
+        Path, typer.Option("--out", "-o", help="Folder for the reports, one inside for each.")
     ] = DEFAULT_OUT,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     settings: Annotated[

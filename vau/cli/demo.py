@@ -33,9 +33,7 @@ class Scenario(StrEnum):
 
 def demo(
     scenario: Annotated[Scenario, typer.Option("--scenario", "-s", help="What to stage.")] = Scenario.fall,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the staged video and its report.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the clip and its report.")] = Path("demo"),
     footage: Annotated[
         Path | None, typer.Option(help="Fixed-camera footage of walking people; none: what a package brings.")
     ] = None,

@@ -46,6 +46,8 @@ def doctor(
 def _show(found: Diagnosis, out: Console) -> None:
     for section in dict.fromkeys(check.section for check in found.checks):
         table = Table.grid(padding=(0, 2))
+        for _ in range(3):
+            table.add_column(overflow="fold")
         for check in found.checks:
             if check.section == section:
                 mark, style = _MARKS[check.state]

@@ -73,7 +73,7 @@ class Attempt(AbstractContextManager["Attempt"]):
         return self.failure is not None
 
 
-class guard(AbstractContextManager[None]):  # noqa: N801 - used as a verb: `with guard(debug):`
+class guard(AbstractContextManager[None]):
     """A command's body: a failure is printed as ``error: ...`` and the command leaves with its exit code."""
 
     def __init__(self, debug: bool = False) -> None:

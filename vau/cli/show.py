@@ -62,10 +62,10 @@ def _account(account: Account, event: Event | None) -> Table:
     table.add_row("Whole video" if event is None else event.event_id, Text(clean(account.title), style="bold"))
     if event is not None:
         table.add_row("Time", Text(f"{span(event.start_s, event.end_s)}, strongest at {clock(event.peak_s)}"))
+    said = _sentences(account)
     for role, title in ROLE_TITLES:
-        sentences = clean(account.role(role))
-        if sentences:
-            table.add_row(title, Text(sentences))
+        if role in said:
+            table.add_row(title, Text(clean(said[role])))
     level = account.threat_level
     table.add_row("Threat", Text(f"{level} of 2, {THREATS[level]}", style=_STYLES[level]))
     table.add_row("Confidence", Text(f"{account.confidence:.2f}"))
@@ -82,7 +82,7 @@ def summary(result: Result, video: Path) -> dict[str, Any]:
         "truncated": report.video.truncated,
         "report": name_of(result.json),
         "html": name_of(result.html),
-        "verdict": _sentences(report.account(None)),
+        "verdict": _told(report.account(None)),
         "events": [_event(report, event) for event in report.events],
         "models": list(report.models),
         "notes": list(report.notes),
@@ -90,20 +90,24 @@ def summary(result: Result, video: Path) -> dict[str, Any]:
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
-    """Returns a path as text for JSON; bytes of it that are not UTF-8 appear as ``\\udcXX``."""
+    r"""Returns a path as text for JSON; bytes of it that are not UTF-8 appear as ``\udcXX``."""
     return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _event(report: Report, event: Event) -> dict[str, Any]:
     span = {"start_s": event.start_s, "end_s": event.end_s, "peak_s": event.peak_s, "score": event.score}
-    return {"id": event.event_id, "label": event.label, **span, **_sentences(report.account(event.event_id))}
+    return {"id": event.event_id, "label": event.label, **span, **_told(report.account(event.event_id))}
 
 
-def _sentences(account: Account) -> dict[str, Any]:
+def _sentences(account: Account) -> dict[str, str]:
     said: dict[str, str] = {}
     for claim in account.claims:
         said[claim.role] = f"{said[claim.role]} {claim.text}" if claim.role in said else claim.text
-    return {**said, "threat_level": account.threat_level, "confidence": account.confidence}
+    return said
+
+
+def _told(account: Account) -> dict[str, Any]:
+    return {**_sentences(account), "threat_level": account.threat_level, "confidence": account.confidence}
 
 
 def print_json(data: dict[str, Any]) -> None:

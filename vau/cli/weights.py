@@ -43,7 +43,9 @@ def show(
                     }
                 )
             return
-        table = Table("name", "state", "MB", "licence", "package", "sha256", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for heading in ("name", "state", "MB", "licence", "package", "sha256"):
+            table.add_column(heading, overflow="fold")
         for line in lines:
             file = line.file
             state = Text(line.state, style=_STYLES[line.state])

@@ -81,7 +81,7 @@ def produce(video: Path, config: Config, out: Path, *, quiet: bool, notes: tuple
     folder = result_folder(out, video, report.video.sha256)
     licences = {file.model: file.licence for file in FILES}
     files = write_all(report, folder, video_href=_relative(video, folder), licences=licences)
-    return Result(report, files["json"], files["html"])
+    return Result(report, files["report.json"], files["report.html"])
 
 
 def _relative(video: Path, folder: Path) -> str | None:

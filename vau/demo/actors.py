@@ -117,7 +117,7 @@ def pendulum(duration_s: float, tilt: float = 0.12) -> Callable[[float], float]:
 def moving_poses(
     walker: Walker, route: Route, perspective: Perspective, *, pace: float, lean: float = 0.0
 ) -> list[Pose]:
-    """Plays a walker along a route; `pace` is cut-outs a frame (1 is the real gait), `lean` a forward tilt in radians."""
+    """Plays a walker along a route; `pace` is cut-outs a frame (1: the real gait), `lean` a tilt in radians."""
     start, end = gait_loop(walker)
     faces_right = walker.velocity[0] >= 0
     poses = []
@@ -177,7 +177,7 @@ def falling_poses(
                 last.picture if gone < 0.5 else rest,
                 last.mirrored,
                 legs - hinge,
-                trunk + 0.5 * hinge,
+                trunk,
                 last.heading,
             )
         )

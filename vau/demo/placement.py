@@ -59,7 +59,8 @@ class Occupancy:
 
     def hidden(self, boxes: Float64) -> bool:
         """Whether the actor would have to pass behind a known obstacle, which stands on its box's lower edge."""
-        mine, fixed = boxes[:, None, :], self._obstacles[None]
+        tall = (self._obstacles[:, 3] - self._obstacles[:, 1]) > (self._obstacles[:, 2] - self._obstacles[:, 0])
+        mine, fixed = boxes[:, None, :], self._obstacles[None, tall]  # flat things lie on the ground and hide nobody
         across = np.minimum(mine[..., 2], fixed[..., 2]) - np.maximum(mine[..., 0], fixed[..., 0])
         down = np.minimum(mine[..., 3], fixed[..., 3]) - np.maximum(mine[..., 1], fixed[..., 1])
         return bool(((across > 0) & (down > 0) & (mine[..., 3] < fixed[..., 3])).any())
@@ -89,7 +90,7 @@ def lying_box(scene: Scene, foot: Float64, heading: Float64) -> Float64:
     """Returns a box (4,) that holds an actor lying on the ground after a fall in this heading."""
     height = scene.perspective.height(float(foot[1]))
     x0, x1 = sorted((float(foot[0]), float(foot[0] + np.sign(heading[0]) * 1.35 * height)))
-    return np.array([x0 - 0.2 * height, foot[1] - 0.5 * height, x1 + 0.2 * height, foot[1] + 0.45 * height])
+    return np.array([x0 - 0.2 * height, foot[1] - 0.42 * height, x1 + 0.2 * height, foot[1] + 0.22 * height])
 
 
 def out_of_sight(scene: Scene, foot: Float64) -> bool:
@@ -109,8 +110,9 @@ def off_edge(scene: Scene, start: Float64, direction: Float64, speed: float) -> 
     return None
 
 
-def straight_places(scene: Scene, occupancy: Occupancy, turn_frame: int, *, lies: bool, least_frames: int,
-                    walkers: Sequence[Walker]) -> list[Place]:
+def straight_places(
+    scene: Scene, occupancy: Occupancy, turn_frame: int, *, lies: bool, least_frames: int, walkers: Sequence[Walker]
+) -> list[Place]:
     """Finds straight walks in from the edge of the picture that reach their turn at `turn_frame`, best first.
 
     Args:
@@ -152,8 +154,9 @@ def straight_places(scene: Scene, occupancy: Occupancy, turn_frame: int, *, lies
     return sorted(places, key=lambda place: -place.score)
 
 
-def curved_places(scene: Scene, occupancy: Occupancy, first_frame: int, *, speed: float, lag: int,
-                  walkers: Sequence[Walker]) -> list[Place]:
+def curved_places(
+    scene: Scene, occupancy: Occupancy, first_frame: int, *, speed: float, lag: int, walkers: Sequence[Walker]
+) -> list[Place]:
     """Finds runs that come in at one side, bend round and leave at the same side, best first.
 
     Args:
@@ -179,7 +182,7 @@ def curved_places(scene: Scene, occupancy: Occupancy, first_frame: int, *, speed
                             continue
                         touched = occupancy.touched(first_frame, boxes) + occupancy.touched(first_frame + lag, boxes)
                         score = _worth(scene, walker, np.array([width / 2, (near + far) / 2])) - 0.08 * touched
-                        places.append(Place(walker, route, len(route.feet) // 2, score + 0.01 * len(route.feet)))
+                        places.append(Place(walker, route, len(route.feet) // 2, score + 0.03 * len(route.feet)))
     return sorted(places, key=lambda place: -place.score)
 
 
@@ -208,4 +211,4 @@ def _worth(scene: Scene, walker: Walker, foot: Float64) -> float:
     size = scene.perspective.height(float(foot[1])) / (_BEST_HEIGHT * scene.size[1])
     enlarged = scene.perspective.height(float(foot[1])) / float(walker.heights.mean())
     central = 1.0 - abs(float(foot[0]) / scene.size[0] - 0.5)
-    return 2.0 * min(size, 1 / size) + walker.score + central - 0.6 * max(0.0, enlarged - 1.25)
+    return 5.0 * min(size, 1 / size) + walker.score + central - 0.6 * max(0.0, enlarged - 1.25)

@@ -73,9 +73,7 @@ def plan(scene: Scene, scenario: Scenario, frames: int, obstacles: Sequence[Box]
     if scenario == "chase":
         return _chase(scene, occupancy, cast, turn, seed)
     lies = scenario != "quiet"
-    places = straight_places(
-        scene, occupancy, turn, lies=lies, least_frames=round(_SEEN_S * scene.rate), walkers=cast
-    )
+    places = straight_places(scene, occupancy, turn, lies=lies, least_frames=round(_SEEN_S * scene.rate), walkers=cast)
     if scenario == "struck":
         return _struck(scene, occupancy, cast, places, turn, frames, seed)
     place = _choose(places, seed, scene)
@@ -88,7 +86,9 @@ def _cast(scene: Scene, frames: int) -> list[Walker]:
     """Walkers who cross the view, those who are not in the clip themselves where there are such."""
     across = [walker for walker in scene.walkers if _across(walker) > _ACROSS]
     if not across:
-        raise StagingError(f"{scene.source.name}: nobody walks across the view clear of others, so nobody can be cut out")
+        raise StagingError(
+            f"{scene.source.name}: nobody walks across the view clear of others, so nobody can be cut out"
+        )
     last = frames + _AWAY_S * scene.rate
     strangers = [walker for walker in across if walker.first_index >= last] or across
     pace = _walking_pace(scene)
@@ -111,14 +111,16 @@ def _walking_pace(scene: Scene) -> float:
 
 def _choose(places: Sequence[Place], seed: int, scene: Scene) -> Place:
     if not places:
-        raise StagingError(f"{scene.source.name}: no ground stays free for long enough; try a shorter clip or other footage")
+        raise StagingError(
+            f"{scene.source.name}: no ground stays free for long enough; try a shorter clip or other footage"
+        )
     near_best = [place for place in places if place.score >= places[0].score - 0.15]
     return near_best[0 if seed == 0 else int(np.random.default_rng(seed).integers(len(near_best)))]
 
 
 def _fall(scene: Scene, place: Place, turn: int, frames: int) -> Plot:
     upright = moving_poses(place.walker, place.route, scene.perspective, pace=1.0)
-    heading = place.route.headings[-1] * [1.0, _FLATTEN]
+    heading = place.route.headings[-1] * np.array([1.0, _FLATTEN])
     last = replace(upright[-1], heading=_unit(heading))
     fall = falling_poses(last, closed_step(place.walker), scene.perspective, frames - turn, scene.rate, FALL_S)
     actor = Actor("actor A", "falls", place.walker, turn - place.turn, (*upright, *fall))
@@ -178,7 +180,7 @@ def _struck(
     seed: int,
 ) -> Plot:
     options = []
-    for place in places[:60]:
+    for place in places[:200]:
         striker = next((walker for walker in cast if walker is not place.walker), place.walker)
         run = _strike_route(scene, place, striker)
         if run is None or run[1] > turn or occupancy.hidden(upright_boxes(scene, run[0].feet)):
@@ -190,7 +192,7 @@ def _struck(
     _, striker, (route, contact) = next(option for option in options if option[0] is chosen)
     upright = moving_poses(chosen.walker, chosen.route, scene.perspective, pace=1.0)
     # pushed from behind and from the far side: the fall goes on in the heading and towards the camera
-    heading = chosen.route.headings[-1] * [1.0, _FLATTEN] + [0.0, 0.12]
+    heading = chosen.route.headings[-1] * np.array([1.0, _FLATTEN]) + np.array([0.0, 0.12])
     pushed = replace(upright[-1], heading=_unit(heading))
     fall = falling_poses(pushed, closed_step(chosen.walker), scene.perspective, frames - turn, scene.rate, BUMP_FALL_S)
     running = _running(scene, striker, route)
@@ -224,7 +226,7 @@ def _strike_route(scene: Scene, place: Place, striker: Walker) -> tuple[Route, i
     height = scene.perspective.height(float(target[1]))
     contact = target - 0.22 * height * heading + np.array([0.0, -0.07 * height])
     back = off_edge(scene, contact, -heading, speed)
-    aside = np.array(_unit(heading + [0.0, -0.30]))
+    aside = np.array(_unit(heading + np.array([0.0, -0.30])))
     forth = off_edge(scene, contact, aside, speed)
     if back is None or forth is None:
         return None

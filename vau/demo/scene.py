@@ -126,6 +126,7 @@ def _walkable(blobs: list[Blob], shape: tuple[int, int], perspective: Perspectiv
     for blob in blobs:
         if blob.upright and blob.alone:
             x0, _, x1, y1 = blob.box
-            reach = 0.6 * perspective.height(y1)
+            reach = 1.3 * perspective.height(y1)
             cv2.ellipse(ground, ((x0 + x1) // 2, y1), (int(reach), int(0.4 * reach)), 0, 0, 360, 1, cv2.FILLED)
-    return ground > 0
+    gaps = np.ones((shape[0] // 6, shape[1] // 6), np.uint8)  # ground between two paths is ground as well
+    return np.asarray(cv2.morphologyEx(ground, cv2.MORPH_CLOSE, gaps) > 0)

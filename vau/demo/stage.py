@@ -58,7 +58,9 @@ def stage(source: Path, out: Path, scenario: Scenario, *, seed: int = 0, max_dur
     info = probe(source, VideoConfig())
     duration_s = min(info.duration_s, max_duration_s)
     if not duration_s >= MIN_DURATION_S:
-        raise StagingError(f"{source.name}: {duration_s:.1f} s are too short to stage anything, {MIN_DURATION_S:g} s needed")
+        raise StagingError(
+            f"{source.name}: {duration_s:.1f} s are too short to stage anything, {MIN_DURATION_S:g} s needed"
+        )
     rate = min(max(round(info.nominal_fps, 3), 5.0), MAX_RATE)
     scene = survey(source, rate, info.duration_s)
     frames = min(int(duration_s * rate), len(scene.boxes))

@@ -183,7 +183,11 @@ def _check_what(report: Report, truth: Truth, evidence: set[str]) -> Check:
         for track in report.tracks
         if max((overlap(track, actor, truth) for actor in truth.actors), default=0.0) >= MIN_IOU
     }
-    told = {relation.predicate for relation in _relations(report, evidence) if {relation.subject, relation.object} & at_actor}
+    told = {
+        relation.predicate
+        for relation in _relations(report, evidence)
+        if {relation.subject, relation.object} & at_actor
+    }
     fitting = sorted(told & set(wanted))
     if fitting:
         return Check("what", True, f"told of a staged person: {', '.join(fitting)}")

@@ -23,6 +23,7 @@ from vau.types import Float32, Float64, Int64, Observations, Segments
 _LEAST_CHANGE = 1e-3
 _MAD_TO_SIGMA = 1.4826
 _SMOOTH = 0.25  # of the window
+_PROMINENCE = 0.5  # of the threshold
 _BLOCK = 1024
 _LEAST_DURATION_S = 1e-3
 
@@ -49,34 +50,55 @@ def segment(observations: Observations, config: EventsConfig) -> Segments:
         width = half_band(times, config.band_s)
         graph = build_graph(features, width=width, neighbours=config.neighbours, decay=config.decay)
         fused = propagate(fused, graph, config.propagation)
-    middles, ratios = signal_ratio(fused, times, config)
-    chosen = pick_boundaries(middles, ratios, duration, config)
-    strengths = 1 - np.exp(-ratios[chosen])
+    middles, ratios, excess = signal_ratio(fused, times, config)
+    chosen = pick_boundaries(middles, excess, duration, config)
+    strengths = 1 - 1 / ratios[chosen]
     return Segments(np.r_[0.0, middles[chosen], duration], np.r_[0.0, strengths, 0.0])
 
 
-def signal_ratio(features: Float32, times_s: Float64, config: EventsConfig) -> tuple[Float64, Float64]:
-    """Measures by how much each change exceeds the usual change around it.
+def signal_ratio(features: Float32, times_s: Float64, config: EventsConfig) -> tuple[Float64, Float64, Float64]:
+    """Measures by how much each change exceeds the usual change around it, on two scales of time.
+
+    Neighbouring frames show a cut where scenes follow each other quickly; windows of `window_s` show a change of
+    activity that is lost in the noise of single frames. The scale on which a change stands out more has the word.
 
     Args:
         features: (N, C) node features in time order.
         times_s: (N,).
-        config: `window_s`, `background_s`.
+        config: `window_s`, `background_s`, `deviations`, `min_ratio`.
 
     Returns:
-        Times midway between neighbouring frames (N - 1,) and the logarithm of the smoothed discontinuity over its
-        centred running median (N - 1,).
+        Times midway between neighbouring frames (N - 1,); the discontinuity over its centred running median (N - 1,);
+        and how far that ratio is from usual (N - 1,), where 0 is the median and 1 the threshold.
     """
     if len(times_s) < 2:
-        return np.zeros(0), np.zeros(0)
+        return np.zeros(0), np.zeros(0), np.zeros(0)
     step = float(np.median(np.diff(times_s)))
-    middles = (times_s[:-1] + times_s[1:]) / 2
-    half = max(1, round(config.window_s / step))
-    changes = gaussian_filter1d(discontinuity(features, half), half * _SMOOTH, mode="nearest")
+    window = max(1, round(config.window_s / step))
+    background = round(config.background_s / step)
+    scales = [_ratio(features, half, background) for half in sorted({1, window})]
+    excesses = np.stack([_excess(ratio, config) for ratio in scales])
+    best = excesses.argmax(axis=0)
+    gaps = np.arange(len(best))
+    return (times_s[:-1] + times_s[1:]) / 2, np.stack(scales)[best, gaps], excesses[best, gaps]
+
+
+def _ratio(features: Float32, half: int, background: int) -> Float64:
+    """Returns the discontinuity (N - 1,) on one scale over its running median."""
+    changes = discontinuity(features, half)
+    if half > 1:
+        changes = gaussian_filter1d(changes, half * _SMOOTH, mode="nearest")
     # An odd window keeps the running level centred; it need not be longer than the signal.
-    window = min(2 * round(config.background_s / step / 2) + 1, 2 * len(changes) - 1)
-    level = median_filter(changes, size=window, mode="reflect")
-    return middles, np.log((changes + _LEAST_CHANGE) / (level + _LEAST_CHANGE))
+    size = min(2 * (background // 2) + 1, 2 * len(changes) - 1)
+    level = median_filter(changes, size=size, mode="reflect")
+    return np.asarray((changes + _LEAST_CHANGE) / (level + _LEAST_CHANGE), dtype=np.float64)
+
+
+def _excess(ratio: Float64, config: EventsConfig) -> Float64:
+    """Returns the distance of a ratio from its median, 1 being the threshold."""
+    centre = float(np.median(ratio))
+    spread = float(np.median(np.abs(ratio - centre))) * _MAD_TO_SIGMA
+    return (ratio - centre) / max(config.deviations * spread, config.min_ratio - centre, 1e-6)
 
 
 def discontinuity(features: Float32, half: int) -> Float64:
@@ -111,37 +133,35 @@ def discontinuity(features: Float32, half: int) -> Float64:
     return result
 
 
-def pick_boundaries(middles: Float64, ratios: Float64, duration_s: float, config: EventsConfig) -> Int64:
+def pick_boundaries(middles: Float64, excess: Float64, duration_s: float, config: EventsConfig) -> Int64:
     """Chooses the gaps that are boundaries.
 
-    A boundary is a peak of the log ratio that exceeds the median by `deviations` scaled MADs and stands out by
-    `min_ratio`; of peaks closer than `min_segment_s` to each other the strongest is kept, and none is closer than that
-    to either end.
+    A boundary is a peak of the excess that reaches 1 and stands out by half of that; of peaks closer than
+    `min_segment_s` to each other the strongest is kept, and none is closer than half of `window_s` to either end.
 
     Args:
         middles: (G,) times of the gaps.
-        ratios: (G,) log ratios.
+        excess: (G,) as `signal_ratio` gives it.
         duration_s: end of the video.
-        config: `deviations`, `min_ratio`, `min_segment_s`.
+        config: `min_segment_s`, `window_s`.
 
     Returns:
         Positions of the boundaries in time order.
     """
-    if len(ratios) == 0:
+    if len(excess) == 0:
         return np.zeros(0, np.int64)
-    centre = float(np.median(ratios))
-    spread = float(np.median(np.abs(ratios - centre))) * _MAD_TO_SIGMA
-    least = np.log(config.min_ratio)
     # The ends are padded so that a change next to them is still a peak.
-    padded = np.r_[ratios.min(), ratios, ratios.min()]
-    peaks, _ = find_peaks(padded, height=max(centre + config.deviations * spread, least), prominence=least)
-    strongest_first = sorted((int(peak) - 1 for peak in peaks), key=lambda i: (-ratios[i], i))
-    taken = [0.0, duration_s]
+    padded = np.r_[excess.min(), excess, excess.min()]
+    peaks, _ = find_peaks(padded, height=1, prominence=_PROMINENCE)
+    strongest_first = sorted((int(peak) - 1 for peak in peaks), key=lambda i: (-excess[i], i))
+    taken: list[float] = []
     kept: list[int] = []
     for gap in strongest_first:
-        place = bisect(taken, middles[gap])
-        around = taken[max(place - 1, 0) : place + 1]
-        if min(abs(middles[gap] - edge) for edge in around) >= config.min_segment_s:
-            taken.insert(place, float(middles[gap]))
+        moment = float(middles[gap])
+        place = bisect(taken, moment)
+        near = taken[max(place - 1, 0) : place + 1]
+        inside = config.window_s / 2 <= moment <= duration_s - config.window_s / 2
+        if inside and all(abs(moment - other) >= config.min_segment_s - 1e-6 for other in near):
+            taken.insert(place, moment)
             kept.append(gap)
     return np.array(sorted(kept), np.int64)

@@ -89,6 +89,14 @@ def keep_real(boxes: Float32) -> Bool:
     return real
 
 
+def box_iou(a: Float32, b: Float32) -> float:
+    """Returns the intersection over union of two xyxy boxes (4,)."""
+    sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
+    both = float(sides[0] * sides[1])
+    areas = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]))
+    return both / (areas - both)
+
+
 def per_class_nms(detections: Sequence[Detection], iou: float) -> list[Detection]:
     """Suppresses boxes of one label that overlap a surer one by more than `iou`; returns the rest, surest first."""
     if not detections:

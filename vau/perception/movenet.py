@@ -6,6 +6,8 @@ MoveNet MultiPose model card, 2021.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,12 +15,14 @@ import numpy as np
 
 from vau.errors import ConfigError, PerceptionError
 from vau.perception.litert import open_model
-from vau.perception.models import check_images, clip_boxes, keep_real, per_class_nms
+from vau.perception.models import box_iou, check_images, clip_boxes, keep_real, per_class_nms
 from vau.types import Detection, Float32, UInt8
 from vau.weights import locate
 
 _KEYPOINTS = 17
 _STRIDE = 32
+_CROP = 1.8  # side of a crop in sides of its box; the network was trained on people with room around them
+_MIN_FIT = 0.4  # IoU at which the person in a crop is the one whose box was given
 
 
 class MoveNetPose:
@@ -59,6 +63,42 @@ class MoveNetPose:
     def detect(self, images: UInt8) -> list[list[Detection]]:
         """Returns the people seen in each image (N, H, W, 3), surest first; raises PerceptionError."""
         return [self._detect_one(image) for image in check_images(images)]
+
+    def pose_people(self, image: UInt8, people: Sequence[Detection]) -> list[Detection]:
+        """Looks at each person from near, one crop a person, and adds keypoints where a pose is found.
+
+        On whole frames the network misses most people of a surveillance picture; in a crop it sees them even with an
+        input side of 128.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            people: detections of people in that image.
+
+        Returns:
+            The same detections in the same order, with keypoints in pixels of the image where a pose fits the box.
+
+        Raises:
+            PerceptionError: the image is of another shape, or the model failed.
+        """
+        check_images(image[None])
+        return [self._pose_one(image, person) for person in people]
+
+    def _pose_one(self, image: UInt8, person: Detection) -> Detection:
+        centre, side = (person.box[:2] + person.box[2:]) / 2, float(np.max(person.box[2:] - person.box[:2]))
+        reach = _CROP * side / 2
+        left, top = (int(v) for v in np.maximum(np.floor(centre - reach), 0))
+        right, bottom = (int(v) for v in np.ceil(centre + reach))
+        crop = np.ascontiguousarray(image[top:bottom, left:right])
+        if not crop.size:  # the box lies outside of the image
+            return person
+        shift = np.array([left, top], np.float32)
+        box = person.box - np.tile(shift, 2)
+        fits = [(box_iou(found.box, box), found) for found in self._detect_one(crop)]
+        best, found = max(fits, key=lambda pair: pair[0], default=(0.0, person))
+        if best < _MIN_FIT or found.keypoints is None:
+            return person
+        keypoints = found.keypoints + np.append(shift, np.float32(0))
+        return replace(person, keypoints=keypoints)
 
     def _detect_one(self, image: UInt8) -> list[Detection]:
         canvas, scale = letterbox(image, self._side)

@@ -11,10 +11,11 @@ import numpy as np
 from vau.config import PerceptionConfig
 from vau.perception.fusion import attention, fuse, moving_blobs, plausible
 from vau.perception.models import Detector, Embedder
-from vau.perception.motion import MOTION_CHANNELS, FlowField, MotionMeter
+from vau.perception.motion import MOTION_CHANNELS, SHOT_CHANGE, FlowField, MotionMeter
 from vau.perception.tracking import Linker
 from vau.types import Detection, Float32, FrameBatch, Observations, UInt8, VideoInfo
 
+_CUT = MOTION_CHANNELS.index("cut")
 _POSE_SIDE = 288
 # MoveNet's person score is a mean over joints and runs at about half of what a detector says of the same people; a
 # lying or half hidden person reaches 0.15 in frame after frame where a detector sees nothing.
@@ -102,6 +103,8 @@ def observe(
             due_s = max(due_s + 1 / sample_fps, time_s + 0.5 / sample_fps)
             times.append(time_s)
             motion.append(meter.take())
+            if motion[-1][_CUT] > SHOT_CHANGE:
+                linker.cut()
             embeddings.append(models.embedder.embed(image[None])[0])
             # The zoomed view costs as much as the whole one, so it is taken at every second sampled frame.
             found = _look(image, meter.latest, models, zoom=len(times) % 2 == 1)

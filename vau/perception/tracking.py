@@ -36,7 +36,13 @@ class Linker:
 
     rate: float  # sampled frames a second
     _trackers: dict[str, CBIoUTracker] = field(default_factory=dict)
-    _rows: dict[tuple[str, int], list[_Row]] = field(default_factory=lambda: defaultdict(list))
+    _rows: dict[tuple[str, int, int], list[_Row]] = field(default_factory=lambda: defaultdict(list))
+    _shot: int = 0
+
+    def cut(self) -> None:
+        """Forgets all open tracks: after a shot change nothing is the same object any more."""
+        self._trackers.clear()
+        self._shot += 1
 
     def update(self, time_s: float, detections: list[Detection], flows: list[Float32]) -> None:
         """Adds the detections of one sampled frame, each with the motion (4,) inside its box."""
@@ -45,7 +51,7 @@ class Linker:
             members = [index for index, item in enumerate(detections) if group(item.label) == family]
             for index, track_id in self._link(family, [detections[index] for index in members]):
                 place = members[index]
-                self._rows[family, track_id].append(_Row(time_s, detections[place], flows[place]))
+                self._rows[family, self._shot, track_id].append(_Row(time_s, detections[place], flows[place]))
 
     def _link(self, family: str, members: list[Detection]) -> list[tuple[int, int]]:
         if family not in self._trackers:
@@ -86,7 +92,7 @@ class Linker:
         return tuple(_build(number, rows, grid) for number, rows in enumerate(lines, start=1))
 
 
-def _stitch(rows: dict[tuple[str, int], list[_Row]]) -> list[list[_Row]]:
+def _stitch(rows: dict[tuple[str, int, int], list[_Row]]) -> list[list[_Row]]:
     """Joins a track that ends with one of its family that begins soon after at the same place.
 
     A person who falls changes the shape of his box faster than the tracker's motion model allows, and would come out
@@ -94,8 +100,12 @@ def _stitch(rows: dict[tuple[str, int], list[_Row]]) -> list[list[_Row]]:
     """
     open_lines: list[list[_Row]] = []
     done: list[list[_Row]] = []
+    shot = 0
     for key in sorted(rows, key=lambda key: (rows[key][0].time_s, key)):
         line, first = list(rows[key]), rows[key][0]
+        if key[1] != shot:
+            done += open_lines
+            open_lines, shot = [], key[1]
         done += [other for other in open_lines if first.time_s - other[-1].time_s > _LOST_S]
         open_lines = [other for other in open_lines if first.time_s - other[-1].time_s <= _LOST_S]
         near = [

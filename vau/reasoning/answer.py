@@ -1,4 +1,4 @@
-"""Answers a question about an analysed video from its report: understands it, checks what it names, tells what there is.
+"""Answers a question about an analysed video from its report: what is asked, whether it is there, what there is.
 
 It never looks at the video again and knows nothing but the report; where the evidence does not show what is asked for,
 it says that. Deterministic.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vau.reasoning.answers import about, checks, events, order, things
+from vau.reasoning.answers import about, checks, events, order, things, tracks
 from vau.reasoning.answers.base import MAX_CLAIMS, MAX_KEYFRAMES, MAX_TIMES, Answer, Context, Draft, quote, say
 from vau.reasoning.language import clock, duration, join_words, plural, shorten_list
 from vau.reasoning.minilm import SentenceEncoder
-from vau.reasoning.questions import Focus, Question, QuestionParser
+from vau.reasoning.questions import Question, QuestionParser
 from vau.types import Report
 
 __all__ = ["Answer", "Answerer", "answer"]
@@ -33,12 +33,12 @@ _ANSWERS: dict[str, Callable[[Context], Draft]] = {
     "moment": order.moment,
     "check": checks.check,
     "presence": things.presence,
-    "where": things.where,
+    "where": tracks.where,
     "threat": events.threat,
     "certainty": events.sureness,
     "show": events.show,
-    "track": things.track_story,
-    "speed": things.speed,
+    "track": tracks.track_story,
+    "speed": tracks.speed,
     "unusual": events.unusual,
     "models": about.models,
     "video": about.video,
@@ -78,7 +78,9 @@ class Answerer:
         """
         asked = self._parser.parse(question, report, history)
         context = Context(report, asked)
-        draft = _refuse(context) or _ANSWERS[asked.intent](context)
+        # "Did anyone fall? - Yes. - Why?" asks why he fell, not why the event was reported.
+        of_relation = asked.intent == "why" and asked.focus.concept is not None and bool(context.matches)
+        draft = _refuse(context) or _ANSWERS["cause" if of_relation else asked.intent](context)
         return _finish(context, draft)
 
 
@@ -106,13 +108,14 @@ def _refuse(ctx: Context) -> Draft | None:
     if asked.times is not None and asked.times.start_s > end + _BEYOND_S:
         text = f"{clock(asked.times.start_s)} lies outside the video, which lasts {duration(end)} ({clock(end)})"
         return Draft([say(text, role="limit")], supported=False)
-    if asked.concept is not None and not ctx.matches and asked.intent not in _FREE and not _only_subject(asked):
-        return checks.not_shown(ctx, asked.concept)
+    free = _FREE if asked.concept is not None else _FREE | {"certainty", "threat"}
+    if ctx.concept is not None and not ctx.matches and asked.intent not in free and not _only_subject(asked):
+        return checks.not_shown(ctx, ctx.concept)
     return None
 
 
 def _only_subject(asked: Question) -> bool:
-    """Tells whether the matter named is only the wording of a question about a single track or an unusual time."""
+    """Tells whether the matter named is only the wording of a question about single tracks."""
     return asked.intent == "track" and bool(asked.track_ids)
 
 
@@ -129,10 +132,5 @@ def _finish(ctx: Context, draft: Draft) -> Answer:
         keyframe_ids=frames[:MAX_KEYFRAMES],
         intent=ctx.question.intent,
         supported=draft.supported,
-        focus=draft.focus or _kept(ctx.question.focus),
+        focus=draft.focus or ctx.question.focus,
     )
-
-
-def _kept(focus: Focus) -> Focus:
-    """Returns the subject to keep where an answer sets none of its own."""
-    return focus

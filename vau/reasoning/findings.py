@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from vau.reasoning import signals
 from vau.reasoning.evidence import AFTER_S, part_of, usable
-from vau.reasoning.language import hedge, plural, sentence
+from vau.reasoning.language import plural
 from vau.reasoning.phrases import Fact, gather, headline
 from vau.reasoning.scene import SURE_TRACK, Scene
 from vau.reasoning.threat import Danger, find_danger, stayed_down
 from vau.types import Event, Relation, Track
 
 TELLING = 0.3  # severity from which a relation can be what an event is about
+_MILD = 0.5
 _UNCONFIRMED = 0.6  # signals without any relation are trusted this much
 
 
@@ -57,13 +58,14 @@ class Findings:
 def find(event: Event, relations: Sequence[Relation], scene: Scene) -> Findings:
     """Sorts the evidence on one event.
 
-    The main fact is the weightiest (severity times confidence) among the event's relations of severity 0.3 or more.
+    The main fact is the weightiest among the event's relations of severity 0.3 or more, if it can explain the event.
     """
     known = usable(relations)
     during = tuple(item for item in known if part_of(item, event))
     after = tuple(item for item in known if event.end_s < item.start_s <= event.end_s + AFTER_S)
+    signs = tuple(signals.strongest(event, scene.scores))
     telling = [fact for fact in gather(during, scene) if fact.predicate.severity >= TELLING]
-    main = telling[0] if telling else None
+    main = telling[0] if telling and _explains(telling[0], signs) else None
     down = None
     if main is not None and main.predicate.name == "fell" and len(main.subjects) == 1:
         down = stayed_down(main.relations[0], [*during, *after])
@@ -73,9 +75,9 @@ def find(event: Event, relations: Sequence[Relation], scene: Scene) -> Findings:
         during,
         after,
         main,
-        tuple(telling[1:]),
+        tuple(fact for fact in telling if fact is not main),
         find_danger(during, after),
-        tuple(signals.strongest(event, scene.scores)),
+        signs,
         down,
     )
 
@@ -84,15 +86,29 @@ def title(found: Findings, scene: Scene) -> str:
     """Returns the headline of an event."""
     if found.main is not None:
         return headline(found.main, scene, down=found.down.confidence if found.down else 0.0)
-    words = signals.words(found.signal)
     people = [track for track in at_motion(found, scene) if track.label == "person" and track.confidence >= SURE_TRACK]
-    around = f" around {plural(len(people), 'person').replace('one', 'a')}" if people and words.moving else ""
-    return sentence(
-        hedge(found.event.score), words.headline[:1].lower() + words.headline[1:] + around, ", cause not identified"
-    ).removesuffix(".")
+    around = f" around {'a person' if len(people) == 1 else plural(len(people), 'person')}" if people else ""
+    return f"{signals.heading(found.signal, found.event.score)}{around}, cause not identified"
+
+
+def _explains(fact: Fact, signs: Sequence[tuple[str, float]]) -> bool:
+    """Says whether a fact may stand for the event.
+
+    Where the picture or the light changed and nothing moved unusually, a mild relation is beside the point: someone
+    who ran past a fire is not what the event is about.
+    """
+    still = sum(share for name, share in signs if name in signals.STILL)
+    return fact.predicate.severity > _MILD or still < 0.5
+
+
+def motion_place(found: Findings, scene: Scene) -> tuple[float, float, float] | None:
+    """Returns time, x and y of the motion that supports the event, None where its strongest signal has no place."""
+    if not signals.words(found.signal).moving:
+        return None
+    return scene.motion_place(found.event, disordered=found.signal == "violent motion")
 
 
 def at_motion(found: Findings, scene: Scene) -> list[Track]:
-    """Returns the tracks at the place of the most disordered motion, where a signal of motion supports the event."""
-    place = scene.motion_place(found.event) if signals.words(found.signal).moving else None
+    """Returns the tracks at the place of the motion that supports the event."""
+    place = motion_place(found, scene)
     return [] if place is None else scene.at_place(place[1], place[2], place[0])

@@ -120,15 +120,19 @@ def pluralize(noun: str) -> str:
     return f"{head} {plural}".strip()
 
 
+def number(count: int) -> str:
+    """Returns a count in words up to ten, in digits above; ``no`` for none."""
+    return _NUMBERS[count] if 0 <= count < len(_NUMBERS) else str(count)
+
+
 def plural(count: int, noun: str) -> str:
     """Returns a count with its noun: ``no cars``, ``one person``, ``three people``, ``12 cars``."""
-    number = _NUMBERS[count] if 0 <= count < len(_NUMBERS) else str(count)
-    return f"{number} {noun if count == 1 else pluralize(noun)}"
+    return f"{number(count)} {noun if count == 1 else pluralize(noun)}"
 
 
 def capital(text: str) -> str:
-    """Returns the text with its first letter in upper case and the rest as it is."""
-    return text[:1].upper() + text[1:]
+    """Returns the text with its first letter in upper case and the rest as it is; a leading ``vau`` stays small."""
+    return text if re.match(r"vau\b", text) else text[:1].upper() + text[1:]
 
 
 def sentence(*parts: str) -> str:

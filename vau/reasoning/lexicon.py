@@ -83,7 +83,7 @@ class Lexicon:
 
     def mend(self, text: str) -> str:
         """Returns the text with words that are one slip from a known word replaced by it."""
-        return re.sub(r"[a-z]{%d,20}" % MIN_MENDED, lambda match: self._mend_word(match[0]), text)
+        return re.sub(rf"[a-z]{{{MIN_MENDED},20}}", lambda match: self._mend_word(match[0]), text)
 
     def _mend_word(self, word: str) -> str:
         if word in self.known:
@@ -131,19 +131,8 @@ def lexicon() -> Lexicon:
         cues=tuple(Cue(re.compile(c["pattern"]), c.get("needs", ""), tuple(c["adds"].items())) for c in data["cues"]),
         ignored=re.compile("|".join(rf"\b{re.escape(phrase)}\b" for phrase in data["ignored"])),
         by_initial=MappingProxyType({letter: tuple(group) for letter, group in initials.items()}),
-        known=frozenset(words | lexical | _ORDINARY),
+        known=frozenset(words | lexical | {str(word) for word in data["ordinary"]}),
     )
-
-
-# Everyday words one slip away from a word of the table, which must stay as they are.
-_ORDINARY = frozenset(
-    "chose crush flight fright failing ruining dressed thing things there these those their watch catch hello planet"
-    " plant plane staring stated stand stared battle bottle beaten beating crown grown sounds second seconds minute"
-    " stair strike stroke being bring still small smell smart start state stage store story large night light right"
-    " might sight tight eight other mother colder holder ladder holding folding faces facts parks parts carry marry"
-    " about above close closer clear crossing coming going"
-    .split()
-)  # fmt: skip
 
 
 def _words(text: str) -> Iterable[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vau.reasoning.language import clock, duration, join_words, sentence
+from vau.reasoning.language import clock, duration, sentence
 from vau.reasoning.scene import Scene, most_at_once
 from vau.types import Event
 
@@ -36,14 +36,14 @@ def event_limits(event: Event, scene: Scene, involved: Sequence[int]) -> list[Li
     times = [event.peak_s]
     cuts = scene.cuts(start_s - 2.0, end_s + 2.0)
     if cuts:
-        found.append(f"the shot changes at {clock(cuts[0])}, where every track is lost")
+        found.append(f"the shot changes at {clock(cuts[0])}, which breaks all tracks")
         times.append(cuts[0])
     found += _conditions(scene, start_s, end_s)
     heights = [height for item in involved if (height := scene.height(item, event.peak_s)) is not None]
     if heights and min(heights) < _SMALL_ACTOR and not _small(scene):
         found.append(f"those involved are only about {min(heights):.0f} pixels tall")
     if scene.info.truncated and scene.info.duration_s - end_s < _SHORT_S:
-        found.append("the file breaks off early")
+        found.append("the file breaks off soon after")
     return [_limit(found, times)] if found else []
 
 
@@ -56,7 +56,7 @@ def video_limits(scene: Scene) -> list[Limit]:
         times = [scene.info.duration_s]
     cuts = scene.cuts(0.0, scene.info.duration_s)
     if cuts:
-        found.append(f"the shot changes {'once' if len(cuts) == 1 else f'{len(cuts)} times'}, and every track with it")
+        found.append(f"the shot changes {'once' if len(cuts) == 1 else f'{len(cuts)} times'}, which breaks all tracks")
         times.append(cuts[0])
     if scene.info.duration_s < _SHORT_S:
         found.append(f"with {duration(scene.info.duration_s)} of video there is little to compare with")
@@ -65,7 +65,7 @@ def video_limits(scene: Scene) -> list[Limit]:
 
 
 def _limit(found: Sequence[str], times_s: Sequence[float]) -> Limit:
-    return Limit(sentence("Some caution:", join_words(found[:_MOST])), tuple(times_s))
+    return Limit(sentence("Some caution:", "; ".join(found[:_MOST])), tuple(times_s))
 
 
 def _small(scene: Scene) -> bool:
@@ -75,7 +75,7 @@ def _small(scene: Scene) -> bool:
 def _conditions(scene: Scene, start_s: float, end_s: float) -> list[str]:
     found = []
     if scene.level("camera_speed", start_s, end_s) > _CAMERA_MOVES:
-        found.append("the camera moves, which blurs what is measured of speeds")
+        found.append("the camera moves, which blurs measured speeds")
     if scene.share_with_detections(start_s, end_s) < _FEW:
         found.append("the detectors found nothing in most frames")
     if _small(scene):

@@ -61,7 +61,9 @@ class MiniLM:
         The result of a text does not depend on what stands beside it in the batch, up to rounding.
         """
         out = np.zeros((len(texts), WIDTH), np.float32)
-        encodings = self._tokenizer.encode_batch([text[:MAX_CHARACTERS] for text in texts]) if len(texts) else []
+        # A lone surrogate, as in a damaged file name, is no text for the tokenizer.
+        readable = [text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8") for text in texts]
+        encodings = self._tokenizer.encode_batch(readable) if readable else []
         # Batches of like length waste no work on padding.
         order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
         for start in range(0, len(order), BATCH):
@@ -178,7 +180,7 @@ def _read_tokenizer(path: Path) -> Tokenizer:
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"{path}: cannot read the sentence encoder's tokenizer ({error}); fetch it again") from error
-    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for a malformed file
+    except Exception as error:  # the library raises bare Exception for a malformed file
         raise WeightsError(f"{path}: not a tokenizer ({error}); fetch it again") from error
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.no_padding()

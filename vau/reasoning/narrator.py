@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from vau.reasoning import signals
 from vau.reasoning.evidence import AFTER_S, GAP_S, causal_chain
-from vau.reasoning.findings import TELLING, Findings, at_motion, title
-from vau.reasoning.language import SURE, clock, duration, join_words, plural, sentence, shorten_list
+from vau.reasoning.findings import TELLING, Findings, at_motion, motion_place, title
+from vau.reasoning.language import LIKELY, SURE, clock, duration, join_words, plural, sentence, shorten_list
 from vau.reasoning.limits import event_limits
 from vau.reasoning.phrases import Fact, Names, clause, gather, measured
 from vau.reasoning.scene import VEHICLES, Scene, region
@@ -21,6 +21,8 @@ from vau.reasoning.threat import threat_level
 from vau.types import Account, Claim, EvidenceGraph, Role, Track
 
 _AFTERMATH = frozenset({"fell", "lying", "dispersing", "gathering", "stopped on the road", "left behind", "running"})
+_ALL = 0.95  # share of the score that is as good as all of it
+_ROOM = 7  # claims, title included, after which a comparison would make the account too long
 _END_S = 2.0  # an event this close to the end of the video has no visible aftermath
 
 
@@ -38,7 +40,7 @@ class _Telling:
     def say(self, role: Role, text: str, evidence: Iterable[str], times_s: Iterable[float], confidence: float) -> None:
         last = max(self.scene.info.duration_s, 0.0)
         moments = dict.fromkeys(round(min(max(time_s, 0.0), last), 3) for time_s in times_s)
-        ids = tuple(dict.fromkeys(evidence))
+        ids = self.scene.existing(evidence)
         self.claims.append(Claim(text, role, ids, tuple(moments), min(max(confidence, 0.0), 1.0)))
 
     @property
@@ -84,40 +86,42 @@ def _chain(telling: _Telling) -> list[Fact]:
 
 def _what(telling: _Telling, chain: Sequence[Fact]) -> None:
     found, event = telling.found, telling.found.event
-    main = found.main
-    if main is None:
-        text = sentence(
-            f"Between {clock(event.start_s)} and {clock(event.end_s)}",
-            signals.deed(found.signal, event.score),
-            "; the detectors could not tell what it was",
+    if found.main is None:
+        unknown = (
+            "the detectors could not tell who or what" if signals.words(found.signal).moving else "why is not known"
         )
+        start = f"Between {clock(event.start_s)} and {clock(event.end_s)}"
+        text = sentence(start, signals.deed(found.signal, event.score), ";", unknown)
         telling.say("what", text, (event.event_id, *telling.signal_ids), [event.start_s, event.peak_s], event.score)
-        return
-    telling.say("what", sentence(clause(main, telling.names)), main.evidence, _times(main), main.confidence)
-    telling.told.update(main.ids)
+    else:
+        main = found.main
+        telling.say("what", sentence(clause(main, telling.names)), main.evidence, _times(main), main.confidence)
+        telling.told.update(main.ids)
     telling.told.update(name for fact in chain for name in fact.ids)
-    rest = [fact for fact in found.beside if not telling.told & set(fact.ids) and not _follows(fact, main)][:2]
+    rest = [fact for fact in found.beside if fact.confidence >= LIKELY and not telling.told & set(fact.ids)]
+    rest = [fact for fact in rest if found.main is None or not _goes_with(fact, found.main)][:2]
     if rest:
-        texts = [clause(fact, telling.names) for fact in rest]
-        telling.say(
-            "what",
-            sentence("In the same event", join_words(texts)),
-            [name for fact in rest for name in fact.evidence],
-            [time_s for fact in rest for time_s in _times(fact)],
-            min(fact.confidence for fact in rest),
-        )
+        lead = "In the same event," if found.main is not None else "At that time,"
+        text = sentence(lead, join_words([clause(fact, telling.names) for fact in rest]))
+        ids = [name for fact in rest for name in fact.evidence]
+        times = [time_s for fact in rest for time_s in _times(fact)]
+        telling.say("what", text, ids, times, min(fact.confidence for fact in rest))
         telling.told.update(name for fact in rest for name in fact.ids)
+
+
+def _goes_with(fact: Fact, main: Fact) -> bool:
+    """Says whether a fact is told elsewhere: as a consequence of the main one, or as contained in a chase."""
+    shared = bool(set(fact.actors) & set(main.actors))
+    if main.predicate.name == "chasing" and fact.predicate.name == "running" and shared:
+        return True
+    later = fact.predicate.name in _AFTERMATH and fact.start_s > main.start_s
+    return later and (shared or fact.predicate.name == "dispersing")
 
 
 def _times(fact: Fact) -> list[float]:
     if fact.predicate.momentary:
         return [(start + end) / 2 for start, end in fact.spans[:4]]
     return [start for start, _ in fact.spans[:4]]
-
-
-def _follows(fact: Fact, main: Fact) -> bool:
-    shared = bool(set(fact.actors) & set(main.actors)) or fact.predicate.name == "dispersing"
-    return fact.predicate.name in _AFTERMATH and fact.start_s > main.start_s and shared
 
 
 def _who(telling: _Telling) -> None:
@@ -128,9 +132,10 @@ def _who(telling: _Telling) -> None:
     known = [scene.tracks[item] for item in found.main.actors if item in scene.tracks]
     if not known:
         return
-    seen = [f"{telling.names.call(t.track_id)} from {clock(t.start_s)} to {clock(t.end_s)}" for t in known]
+    seen = [(telling.names.call(item.track_id), f"from {clock(item.start_s)} to {clock(item.end_s)}") for item in known]
+    clauses = [f"{name} was tracked {span}" if i == 0 else f"{name} {span}" for i, (name, span) in enumerate(seen)]
     others = [t for t in scene.present(event.peak_s, event.peak_s) if t.track_id not in found.main.actors]
-    text = f"{join_words(shorten_list(seen, 3))} {'was' if len(seen) == 1 else 'were'} tracked"
+    text = join_words(shorten_list(clauses, 3))
     if others:
         text += (
             f"; {_count(others, scene, other=True)} {'was' if len(others) == 1 else 'were'} in the picture at the peak"
@@ -142,12 +147,12 @@ def _who(telling: _Telling) -> None:
 def _who_was_there(telling: _Telling) -> None:
     found, scene, event = telling.found, telling.scene, telling.found.event
     near = at_motion(found, scene)
-    place = scene.motion_place(event)
+    place = motion_place(found, scene)
     if near and place is not None:
         text = sentence(
             join_words([telling.names.call(item.track_id) for item in near]),
             "was" if len(near) == 1 else "were",
-            f"at the place of the strongest motion at {clock(place[0])}; what part",
+            f"at the place of this motion at {clock(place[0])}; what part",
             "this one" if len(near) == 1 else "they",
             "had in it was not measured",
         )
@@ -160,7 +165,7 @@ def _who_was_there(telling: _Telling) -> None:
         ids = [f"T{item.track_id}" for item in present]
         telling.say(
             "who",
-            sentence(text, "; nothing ties anyone of them to it" if len(present) > 1 else ""),
+            sentence(text, f"; nothing ties {'any of them' if len(present) > 1 else 'it'} to the event"),
             ids,
             [event.peak_s],
             scene.confidence(item.track_id for item in present),
@@ -192,7 +197,8 @@ def _when(telling: _Telling) -> None:
     )
     if telling.found.main is None:
         text = f"It lasts {duration(event.end_s - event.start_s)}"
-    text += f", and is most unusual at {clock(event.peak_s)}"
+    comma = "" if telling.found.main is None else ","
+    text += f"{comma} and is most unusual at {clock(event.peak_s)}"
     times = [event.start_s, event.peak_s, event.end_s]
     telling.say("when", sentence(text), (event.event_id,), times, event.score)
 
@@ -207,12 +213,13 @@ def _where(telling: _Telling) -> None:
             return
         x, y = (sum(place[axis] for _, place in seen) / len(seen) for axis in (0, 1))
         ids = [f"T{item}" for item, _ in seen]
-        text = f"It took place {region(x, y)}{_depth(seen[0][0], time_s, scene)}"
+        verb = "took place" if found.main.predicate.momentary else "began"
+        text = f"It {verb} {region(x, y)}{_depth(seen[0][0], time_s, scene)}"
         telling.say("where", sentence(text), ids, [time_s], scene.confidence(item for item, _ in seen))
         return
-    place = scene.motion_place(found.event) if signals.words(found.signal).moving else None
+    place = motion_place(found, scene)
     if place is not None:
-        text = f"The most disordered motion is {region(place[1], place[2])}"
+        text = f"The motion that stands out most is {region(place[1], place[2])}"
         telling.say("where", sentence(text), (found.event.event_id, *telling.signal_ids[:1]), [place[0]], SURE)
 
 
@@ -227,36 +234,52 @@ def _depth(track_id: int, time_s: float, scene: Scene) -> str:
 def _why(telling: _Telling) -> None:
     found, event = telling.found, telling.found.event
     if found.shares:
-        reasons = [signals.words(name).reason for name, _ in found.shares]
-        share = found.shares[0][1]
-        weight = f" ({round(share, 1) * 100:.0f} percent of the score)" if share < 0.95 else ""
-        text = f"It stands out because {reasons[0]}{weight}"
-        if len(reasons) > 1:
-            text += f", and because {join_words(reasons[1:])}"
+        text = _reason_alone(found) if found.main is None else _reason(found)
         telling.say("why", sentence(text), (event.event_id, *telling.signal_ids), [event.peak_s], event.score)
-    parts, ids, times = [], [event.event_id], [event.peak_s]
     if found.main is not None and (values := measured(found.main.relations[0].measures)):
-        parts.append("the measurements are: " + ", ".join(values))
-        ids += found.main.ids[:1]
-        times = _times(found.main)[:1]
+        text = sentence("Measured:", ", ".join(values))
+        telling.say("why", text, found.main.ids[:1], _times(found.main)[:1], found.main.confidence)
+    _why_dangerous(telling)
     for name, _ in found.shares:
         compared = signals.comparison(name, event, telling.scene)
-        if compared is not None:
-            parts.append(f"at {clock(compared[1])} {compared[0]}")
-            ids += [f"S:{name}"] if name in telling.scene.scores.signals else []
-            times.append(compared[1])
+        if compared is not None and len(telling.claims) <= _ROOM:
+            ids = (event.event_id, *(item for item in telling.signal_ids if item == f"S:{name}"))
+            text = sentence(f"At {clock(compared[1])}", compared[0])
+            telling.say("why", text, ids, [compared[1]], event.score)
             break
-    if parts:
-        telling.say("why", sentence("; ".join(parts)), ids, times, event.score)
-    if found.danger is not None:
-        text = f"It is rated dangerous, threat level 2 of 2, because the evidence holds {found.danger.reason}"
-        telling.say(
-            "why",
-            sentence(text),
-            [item.relation_id for item in found.danger.relations],
-            [item.start_s for item in found.danger.relations],
-            found.danger.confidence,
-        )
+
+
+def _reason(found: Findings) -> str:
+    """Returns which signals make the event stand out."""
+    reasons = [signals.words(name).reason for name, _ in found.shares]
+    text = f"It stands out because {reasons[0]}{_weight(found.shares[0][1])}"
+    return f"{text}, and because {join_words(reasons[1:])}" if len(reasons) > 1 else text
+
+
+def _reason_alone(found: Findings) -> str:
+    """Returns the same where signals are all there is, and the strongest has been told as what happened."""
+    name, share = found.shares[0]
+    others = [signals.words(other).reason for other, _ in found.shares[1:]]
+    text = f"It rests on the signal {signals.plain(name)}{_weight(share)}, not on a relation that could be named"
+    return f"{text}; it stands out as well because {join_words(others)}" if others else text
+
+
+def _weight(share: float) -> str:
+    return f" ({round(share, 1) * 100:.0f} percent of the score)" if share < _ALL else ""
+
+
+def _why_dangerous(telling: _Telling) -> None:
+    """Says why an event is dangerous, unless its main fact says it already."""
+    danger, main = telling.found.danger, telling.found.main
+    if danger is None or (len(danger.relations) == 1 and main is not None and danger.relations[0] in main.relations):
+        return
+    text = f"It is rated dangerous, threat level 2 of 2, because {danger.reason}"
+    last = gather(danger.relations[-1:], telling.scene)[0]
+    if last.predicate.name != "lying" and not telling.told & set(last.ids):
+        text += f": {clause(last, telling.names)}"
+        telling.told.update(last.ids)
+    ids = [item.relation_id for item in danger.relations]
+    telling.say("why", sentence(text), ids, [item.start_s for item in danger.relations], danger.confidence)
 
 
 def _cause(telling: _Telling, chain: Sequence[Fact]) -> None:

@@ -21,6 +21,7 @@ from vau.types import Account, Claim, Event, Relation, Segments, Track
 
 _MOST_EVENTS = 10
 _MOST_PHASES = 4
+_ENOUGH = 12  # samples outside events without which nothing is called usual
 _STILL = 0.01  # share of the picture that moves
 _ONE_WAY = 0.6  # share of all motion
 _WAYS = {"left": (0, 7), "up": (1, 2), "right": (3, 4), "down": (5, 6)}  # sectors of the direction histogram
@@ -39,10 +40,10 @@ def survey(
         parts: its segments.
     """
     claims = [*_verdict(scene, accounts), *_lines([item.event for item in found], accounts)]
-    claims += _tracked(scene)
     if not found:
         claims += _rare(scene, relations)
     claims += _usual(scene, relations)
+    claims += _tracked(scene)
     claims += _phases(parts)
     claims += [Claim(item.text, "limit", (), item.times_s, 1.0) for item in video_limits(scene)]
     if accounts:
@@ -56,7 +57,7 @@ def _verdict(scene: Scene, accounts: Sequence[Account]) -> list[Claim]:
     ids = tuple(account.event_id for account in accounts if account.event_id is not None)
     if ids:
         surest = max(account.confidence for account in accounts)
-        heading = accounts[0].title if len(ids) == 1 else f"{capital(plural(len(ids), 'unusual event'))}"
+        heading = accounts[0].title if len(ids) == 1 else _heading(accounts)
         text = sentence(
             f"{plural(len(ids), 'unusual event')} {'was' if len(ids) == 1 else 'were'} found in {length} of video"
         )
@@ -76,6 +77,13 @@ def _verdict(scene: Scene, accounts: Sequence[Account]) -> list[Claim]:
         Claim("No anomalous event found", "title", ids, times, calm),
         Claim(sentence(text), "what", ids, times, calm),
     ]
+
+
+def _heading(accounts: Sequence[Account]) -> str:
+    """Returns ``Two unusual events; the gravest: fight between two people``."""
+    gravest = max(accounts, key=lambda account: (account.threat_level, account.confidence))
+    title = gravest.title
+    return f"{capital(plural(len(accounts), 'unusual event'))}; the gravest: {title[:1].lower()}{title[1:]}"
 
 
 def _lines(events: Sequence[Event], accounts: Sequence[Account]) -> list[Claim]:
@@ -109,12 +117,17 @@ def _tracked(scene: Scene) -> list[Claim]:
         if doubtful:
             text += f"; {plural(doubtful, 'track')} {'was' if doubtful == 1 else 'were'} too uncertain to count"
         return [Claim(sentence(text), "who", (), (), 0.7)]
-    counts = [_about(len(people), "person")] if people else []
-    counts += [_about(len(vehicles), "vehicle")] if vehicles else []
+    groups = [
+        (group, noun, *most_at_once(group)) for group, noun in ((people, "person"), (vehicles, "vehicle")) if group
+    ]
+    # One object may carry several tracks in turn; only what was seen at the same time is counted for certain.
+    counts = [
+        plural(len(group), noun) if most == len(group) else f"about {plural(len(group), noun)}"
+        for group, noun, most, _ in groups
+    ]
     several = len(people) + len(vehicles) > 1
     text = f"{join_words(counts)} {'were' if several else 'was'} tracked with confidence"
-    peaks = [(*most_at_once(group), noun) for group, noun in ((people, "person"), (vehicles, "vehicle"))]
-    shown = [(count, at, noun) for count, at, noun in peaks if count > 1]
+    shown = [(most, at, noun) for group, noun, most, at in groups if 1 < most < len(group)]
     if shown:
         text += ", at most " + join_words([f"{plural(count, noun)} at once ({clock(at)})" for count, at, noun in shown])
     if doubtful:
@@ -123,10 +136,6 @@ def _tracked(scene: Scene) -> list[Claim]:
     times = tuple(at for _, at, _ in shown) or (members[0].start_s,)
     ids = tuple(f"T{track.track_id}" for track in members[:200])
     return [Claim(sentence(text), "who", ids, times, scene.confidence(track.track_id for track in members))]
-
-
-def _about(count: int, noun: str) -> str:
-    return plural(count, noun) if count == 1 else f"about {plural(count, noun)}"
 
 
 def _rare(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
@@ -141,7 +150,7 @@ def _rare(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
     names = Names(scene)
     facts = sorted(facts[:2], key=lambda fact: fact.start_s)
     text = f"{join_words([clause(fact, names) for fact in facts])}, which did not amount to an event"
-    ids = tuple(name for fact in facts for name in fact.evidence)
+    ids = scene.existing(name for fact in facts for name in fact.evidence)
     times = tuple(fact.start_s for fact in facts)
     return [Claim(sentence(text), "what", ids, times, min(fact.confidence for fact in facts))]
 
@@ -152,21 +161,27 @@ def _usual(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
     observed = scene.observations
     if motion := _motion(scene):
         middle = observed.times_s[len(observed) // 2]
-        claims.append(Claim(sentence(motion), "why", (), (float(middle),), 0.8))
+        claims.append(Claim(sentence(motion), "what", (), (float(middle),), 0.8))
     calm = [item for item in usable(relations) if not any(part_of(item, event) for event in scene.events)]
     facts = [fact for fact in gather(calm, scene) if fact.predicate.severity < TELLING and fact.confidence >= 0.5]
+    # The vocabulary calls what is near "people".
+    facts = [f for f in facts if f.predicate.name != "near" or {scene.label(item) for item in f.actors} == {"person"}]
     counts = Counter(fact.predicate.noun for fact in facts)
     if counts:
         common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
         where = "Outside the events" if scene.events else "Otherwise"
-        named = [f"{noun} ({'once' if count == 1 else f'{count} times'})" for noun, count in common]
+        named = [f"{noun} ({_often(count)})" for noun, count in common]
         told = [fact for fact in facts if fact.predicate.noun in dict(common)][:20]
         text = sentence(f"{where} the measured relations are everyday ones:", join_words(named))
         ids = tuple(name for fact in told for name in fact.ids)
         claims.append(
-            Claim(text, "why", ids, tuple(fact.start_s for fact in told[:5]), min(f.confidence for f in told))
+            Claim(text, "what", ids, tuple(fact.start_s for fact in told[:5]), min(f.confidence for f in told))
         )
     return claims
+
+
+def _often(count: int) -> str:
+    return "once" if count == 1 else "twice" if count == 2 else f"{count} times"
 
 
 def _motion(scene: Scene) -> str:
@@ -177,7 +192,7 @@ def _motion(scene: Scene) -> str:
     outside = np.ones(len(observed), bool)
     for event in scene.events:
         outside &= (observed.times_s < event.start_s) | (observed.times_s > event.end_s)
-    if not outside.any():
+    if outside.sum() < _ENOUGH:
         return ""
     where = "outside the events" if scene.events else "for most of the time"
     if float(np.median(observed.channel("moving_fraction")[outside])) < _STILL:

@@ -23,12 +23,19 @@ from vau.types import Float32, Report
 MAX_QUESTION = 500  # characters that are read; the rest of a longer text is left alone
 MIN_SCORE = 0.45  # below it a question is taken for no question about the video
 RUNNER_UP = 0.25  # share that an intent's second nearest exemplar has in its score
-_NUMBERS = {word: n for n, word in enumerate("one two three four five six seven eight nine ten".split(), start=1)}
-_ORDINALS = {word: n for n, word in enumerate("first second third fourth fifth sixth seventh eighth".split(), start=1)}
+_NUMBERS = {
+    word: n
+    for n, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), start=1)
+}
+_ORDINALS = {
+    word: n
+    for n, word in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"), start=1)
+}
 _NUMBER = rf"(\d{{1,6}}|{'|'.join(_NUMBERS)})"
 _TRACK = re.compile(
-    rf"\b(?:person|people|persons|track|tracks|object|id|car|truck|bus|motorcycle|bicycle|bike|dog|cat|man|woman|vehicle"
-    rf"|subject|suspect|individual)s? ?(?:#|no\.? |number |id )? ?(?:{_NUMBER}(?: ?(?:,|and|&|or|with|vs) {_NUMBER})?)\b|\bt(\d{{1,6}})\b"
+    r"\b(?:person|people|persons|track|tracks|object|id|car|truck|bus|motorcycle|bicycle|bike|dog|cat|man|woman|vehicle"
+    r"|subject|suspect|individual)s? ?(?:#|no\.? |number |id )? ?"
+    rf"(?:{_NUMBER}(?: ?(?:,|and|&|or|with|vs) {_NUMBER})?)\b|\bt(\d{{1,6}})\b"
 )
 _EVENT = re.compile(rf"\b(?:event|incident|anomaly|e) ?(?:#|no\.? |number )?{_NUMBER}\b")
 _EVENT_ORDINAL = re.compile(
@@ -131,12 +138,13 @@ class QuestionParser:
             "TIME": mention.span is not None and mention.span.sense == "within",
             "CONCEPT": bool(concepts),
             "KIND": bool(kinds),
-            "TRACK": bool(track_ids),
+            "TRACK": bool(track_ids) and not concepts,
             "UNKNOWABLE": bool(unknowable),
         }
         intent, confidence = self._intent(words, found, mention)
         inherited = history[-1].focus if history and intent not in _WHOLE else Focus()
-        names_nothing = not (event_id or track_ids or concepts or mention.span or kinds)
+        things = [kind for kind in kinds if kind.name != "person"]  # "he", "anyone" point back
+        names_nothing = not (event_id or track_ids or concepts or mention.span or things)
         if not names_nothing:
             only_who = bool(_PRONOUN.search(words)) and len(inherited.track_ids) == 1 and not track_ids
             inherited = Focus(track_ids=inherited.track_ids if only_who else ())

@@ -20,7 +20,8 @@ VEHICLES = frozenset({"bicycle", "car", "motorcycle", "bus", "truck", "train", "
 MOVING_OBJECT = "moving object"
 _LABELS = frozenset(CLASS_NAMES.values()) | {MOVING_OBJECT}
 _MIN_USUAL = 8  # samples outside events that "usual in this clip" needs
-_CUT = 0.5  # of the channel `cut`
+_CUT = 0.2  # of the channel `cut`; frames of one shot stay below 0.05
+_CELLS = (6, 4)  # across and down, of the channels `cell_0` to `cell_23`
 _REACH = 0.2  # of a box's size by which it is enlarged to hold a place
 
 
@@ -44,9 +45,14 @@ class Scene:
         return track.label if track is not None and track.label in _LABELS else "object"
 
     def confidence(self, track_ids: Iterable[int | None]) -> float:
-        """Returns the least confidence among the tracks, 1 where there is none."""
+        """Returns the least confidence among the tracks that are there, 1 where there is none."""
         known = [self.tracks[item].confidence for item in track_ids if item in self.tracks]
         return min(known, default=1.0)
+
+    def existing(self, evidence: Iterable[str]) -> tuple[str, ...]:
+        """Returns ids of evidence once each, without tracks that were not observed."""
+        known = {f"T{item}" for item in self.tracks}
+        return tuple(item for item in dict.fromkeys(evidence) if not item.startswith("T") or item in known)
 
     def present(self, start_s: float, end_s: float) -> list[Track]:
         """Returns the tracks of confidence 0.5 or more, without unnamed moving objects, that overlap a span of time."""
@@ -73,15 +79,25 @@ class Scene:
         box = self._box(track_id, time_s)
         return None if box is None else float(box[3] - box[1])
 
-    def motion_place(self, event: Event) -> tuple[float, float, float] | None:
-        """Returns time, x and y of the most disordered motion within a second of the peak, or None without motion."""
+    def motion_place(self, event: Event, *, disordered: bool) -> tuple[float, float, float] | None:
+        """Returns time, x and y in [0, 1] of the motion that stands out within a second of the peak, None without any.
+
+        Args:
+            event: what is looked at.
+            disordered: take the place where motion goes in most directions; otherwise the cell of the picture whose
+                speed is farthest above its median in the clip.
+        """
         observed = self.observations
-        if not {"incoherence_max", "incoherence_x", "incoherence_y"} <= set(observed.motion_channels):
-            return None
         near = np.abs(observed.times_s - event.peak_s) <= 1.0
         near &= (observed.times_s >= event.start_s) & (observed.times_s <= event.end_s)
+        if not near.any():
+            return None
+        if not disordered:
+            return self._fast_cell(near)
+        if not {"incoherence_max", "incoherence_x", "incoherence_y"} <= set(observed.motion_channels):
+            return None
         strength = np.where(near, observed.channel("incoherence_max"), 0)
-        if not strength.size or strength.max() <= 0:
+        if strength.max() <= 0:
             return None
         row = int(strength.argmax())
         x, y = (float(np.clip(observed.channel(f"incoherence_{axis}")[row], 0, 1)) for axis in "xy")
@@ -145,6 +161,19 @@ class Scene:
         times = self.observations.times_s
         rows = np.flatnonzero((times >= start_s) & (times <= end_s))
         return float(np.mean([bool(self.observations.detections[row]) for row in rows])) if rows.size else 1.0
+
+    def _fast_cell(self, rows: np.ndarray) -> tuple[float, float, float] | None:
+        observed = self.observations
+        if "cell_0" not in observed.motion_channels:
+            return None
+        first = observed.motion_channels.index("cell_0")
+        cells = observed.motion[:, first : first + _CELLS[0] * _CELLS[1]]
+        above = np.where(rows[:, None], cells - np.median(cells, axis=0), 0)
+        if above.max() <= 0:
+            return None
+        row, cell = divmod(int(above.argmax()), above.shape[1])
+        down, across = divmod(cell, _CELLS[0])
+        return float(observed.times_s[row]), (across + 0.5) / _CELLS[0], (down + 0.5) / _CELLS[1]
 
     def _box(self, track_id: int, time_s: float) -> np.ndarray | None:
         track = self.tracks.get(track_id)

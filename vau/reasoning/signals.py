@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vau.reasoning.language import clean, hedge
+from vau.reasoning.language import hedge, sentence
 from vau.reasoning.scene import Scene
 from vau.types import Event, ScoreTrack
 
@@ -17,13 +17,14 @@ _NAME = re.compile(r"[a-z][a-z -]{0,39}")
 MIN_SHARE = 0.2  # of the score, from which a signal is spoken of
 MIN_TIMES_USUAL = 1.8
 _MOST_TIMES = 20.0
+_TIMES = ("", "", "", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 @dataclass(frozen=True)
 class SignalWords:
     """How to speak of one signal."""
 
-    headline: str
+    headline: str  # `{hedge}` marks where doubt goes
     deed: str  # what was measured, past tense; `{hedge}` marks where doubt goes
     reason: str  # "it stands out because ..."
     channel: str = ""  # motion channel that shows by how much
@@ -33,7 +34,7 @@ class SignalWords:
 
 _WORDS = {
     "violent motion": SignalWords(
-        "Abrupt motion in many directions",
+        "{hedge} unusual motion in many directions",
         "something {hedge} moved abruptly and in many directions at one place",
         "body parts or objects moved in many directions at one place",
         "incoherence_max",
@@ -41,41 +42,39 @@ _WORDS = {
         moving=True,
     ),
     "motion surprise": SignalWords(
-        "Unusual motion",
-        "something {hedge} moved at a speed that is unusual for this camera",
-        "the speed of the motion is unusual for this camera",
+        "{hedge} unusual motion",
+        "something {hedge} moved at a place or a speed that is unusual for this video",
+        "the place or the speed of the motion is unusual for this video",
         "speed_block_max",
         "the greatest speed",
         moving=True,
     ),
     "appearance novelty": SignalWords(
-        "Change of the picture",
+        "{hedge} unusual change of the picture",
         "the picture itself {hedge} came to look unlike the rest of the video",
         "the picture itself looks unlike the rest of the video",
         "frame_difference",
         "the change from one picture to the next",
     ),
     "kinematic surprise": SignalWords(
-        "Unusual movement of a tracked object",
-        "something that was tracked {hedge} moved as people and vehicles normally do not",
-        "something that was tracked moved as people and vehicles normally do not",
-        moving=True,
+        "{hedge} unusual speed of a tracked object",
+        "something that was tracked {hedge} moved much faster than others of its kind in this video",
+        "something that was tracked moved much faster than others of its kind in this video",
     ),
     "relation surprise": SignalWords(
-        "Rare relation between tracked objects",
+        "{hedge} unusual relation between tracked objects",
         "tracked objects {hedge} came into a relation that is rare in ordinary scenes",
         "a relation was measured that is rare in ordinary scenes",
     ),
     "light change": SignalWords(
-        "Change of the light",
-        "the light {hedge} changed abruptly or turned flame-coloured",
-        "the light changed abruptly or turned flame-coloured",
-        "glare_fraction",
-        "the bright part of the picture",
+        "{hedge} unusual change of the light",
+        "the whole picture {hedge} became lighter or darker at once",
+        "the whole picture became lighter or darker at once",
     ),
 }
+STILL = frozenset({"appearance novelty", "light change"})  # signals that need no motion
 _UNNAMED = SignalWords(
-    "Something unusual",
+    "{hedge} unusual moment",
     "the picture or its motion was {hedge} unusual for this video",
     "the picture or its motion is unusual for this video",
 )
@@ -105,15 +104,22 @@ def words(signal: str | None) -> SignalWords:
         return _WORDS[signal]
     if signal is None or not _NAME.fullmatch(signal):
         return _UNNAMED
-    name = clean(signal, 40)
-    return SignalWords(
-        _UNNAMED.headline, _UNNAMED.deed, f'the signal "{name}" is high', _UNNAMED.channel, _UNNAMED.quantity
-    )
+    return SignalWords(_UNNAMED.headline, _UNNAMED.deed, f'the signal "{signal}" is high')
+
+
+def plain(signal: str) -> str:
+    """Returns a signal's name in quotes if it is printable as it is, else ``without a name``."""
+    return f'"{signal}"' if _NAME.fullmatch(signal) else "without a name"
 
 
 def deed(signal: str | None, confidence: float) -> str:
     """Returns a clause that says what a signal measured, hedged by a confidence in [0, 1]."""
-    return " ".join(words(signal).deed.format(hedge=hedge(confidence)).split())
+    return " ".join(words(signal).deed.replace("{hedge}", hedge(confidence)).split())
+
+
+def heading(signal: str | None, confidence: float) -> str:
+    """Returns a headline's beginning for an event that a signal supports, hedged by a confidence in [0, 1]."""
+    return sentence(words(signal).headline.replace("{hedge}", hedge(confidence))).removesuffix(".")
 
 
 def comparison(signal: str, event: Event, scene: Scene) -> tuple[str, float] | None:
@@ -129,5 +135,5 @@ def comparison(signal: str, event: Event, scene: Scene) -> tuple[str, float] | N
     if ratio >= _MOST_TIMES:
         much = f"more than {_MOST_TIMES:.0f} times"
     else:
-        much = "nearly twice" if ratio < 1.95 else "about twice" if ratio < 2.5 else f"about {ratio:.0f} times"
+        much = "about twice" if ratio < 2.5 else f"about {_TIMES[round(ratio)] if ratio < 9.5 else round(ratio)} times"
     return f"{known.quantity} reached {much} its usual level in this video", time_s

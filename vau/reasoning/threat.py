@@ -25,7 +25,7 @@ _AT_ONCE = {"collided": "a collision", "hit": "a blow", "fighting": "a fight"}
 class Danger:
     """What makes an event dangerous."""
 
-    reason: str  # a noun phrase
+    reason: str  # a clause: "a blow is in the evidence"
     relations: tuple[Relation, ...]
 
     @property
@@ -43,12 +43,14 @@ def find_danger(during: Sequence[Relation], after: Sequence[Relation]) -> Danger
     """
     sure = in_order(item for item in during if item.confidence >= DANGER_CONFIDENCE)
     later = in_order({*sure, *(item for item in after if item.confidence >= DANGER_CONFIDENCE)})
-    found = [Danger(_AT_ONCE[item.predicate], (item,)) for item in sure if item.predicate in _AT_ONCE]
+    found = [
+        Danger(f"{_AT_ONCE[item.predicate]} is in the evidence", (item,)) for item in sure if item.predicate in _AT_ONCE
+    ]
     for item in sure:
         if item.predicate == "fell" and (rest := stayed_down(item, later)) is not None:
-            found.append(Danger("a fall without getting up", (item, rest)))
+            found.append(Danger("the one who fell stayed on the ground", (item, rest)))
         if item.predicate == "chasing" and (touch := _caught(item, later)) is not None:
-            found.append(Danger("a chase that came to contact", (item, touch)))
+            found.append(Danger("the chase came to contact", (item, touch)))
     return max(found, key=lambda item: item.confidence, default=None)
 
 

@@ -13,8 +13,12 @@ from typing import Literal
 Sense = Literal["within", "before", "after"]
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _WORDS = {word: float(value) for value, word in enumerate(_ONES)} | {
+    "thirteen": 13.0,
+    "fourteen": 14.0,
+    "fifteen": 15.0,
+    "sixteen": 16.0,
     "seventeen": 17.0,
     "eighteen": 18.0,
     "nineteen": 19.0,
@@ -47,7 +51,8 @@ _LEAD = r"(?:in |at |during |over |within |for |from )?(?:the )?(?:very )?"
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
-        ("offset", rf"(?:about |some )?(?P<a>{_AMOUNT}) (?P<way>before|prior to|earlier|previously|after|later)(?! {_MOMENT})"),
+        ("offset", rf"(?:about |some )?(?P<a>{_AMOUNT}) (?P<way>before|prior to|earlier|previously|after|later)"
+                   rf"(?! {_MOMENT})"),
         ("span", rf"(?:\bbetween (?P<a>{_MOMENT}|{_NUMBER}) ?(?:and|to|-|–) ?(?P<b>{_MOMENT})"
                  rf"|(?:\bfrom )?(?P<c>{_MOMENT}|\b{_NUMBER}) ?(?:to|until|till|-|–|through) ?(?P<d>{_MOMENT}))"),
         ("first", rf"{_LEAD}first (?P<a>{_AMOUNT}|second|minute|hour)(?! (?:event|incident))"),
@@ -57,10 +62,11 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("after", rf"\b(?:after|past|beyond|since|later than|from) (?:the )?(?P<a>{_MOMENT})(?: on\b| onwards?\b)?"),
         ("at", rf"(?:\b(?:at|around|about|near|by|@|in|on) ?)*(?:the )?(?P<a>{_MOMENT})(?: marks?\b| in\b)?"),
         ("at", r"(?:\b(?:at|around)|@) ?(?P<a>\d{1,5}(?:[.,]\d{1,3})?)(?= ?(?:[?.!]|$))"),
-        ("place", rf"(?:at|near|towards?|by|in|from) (?:the )?(?:very )?(?P<place>end|beginning|start|outset|middle)"
+        ("place", r"(?:at|near|towards?|by|in|from) (?:the )?(?:very )?(?P<place>end|beginning|start|outset|middle)"
                   r"(?: of (?:the |this )?(?:video|clip|footage|recording|film|tape|file))?(?= ?(?:[?.!,]|$))"),
         ("place", r"\b(?P<place>halfway)(?: through| in)?\b"),
-        ("place", r"\bhow does (?:the |this )?(?:video|clip|footage|recording|film|tape) (?P<place>end|start|begin|finish)"),
+        ("place", r"\bhow does (?:the |this )?(?:video|clip|footage|recording|film|tape) "
+                  r"(?P<place>end|start|begin|finish)"),
     )
 )  # fmt: skip
 # A length ("for 5 seconds") or a rate is not a place in time.

@@ -13,6 +13,7 @@ from vau.relations.crowd import crowd_relations
 from vau.relations.kinematics import measure
 from vau.relations.pairs import pair_relations
 from vau.relations.single import single_relations
+from vau.relations.struggle import struggles
 from vau.relations.vocabulary import PREDICATES
 from vau.types import Observations, Relation, RelationChange
 
@@ -33,12 +34,22 @@ def extract_relations(observations: Observations) -> tuple[Relation, ...]:
         for motion in motions:
             found.extend(single_relations(motion))
         found.extend(crowd_relations(motions, observations.times_s))
+        found.extend(struggles(motions, observations))
+        found = [relation for relation in found if not _shaken(relation, observations)]
     else:
         found = [replace(relation, confidence=relation.confidence / 2) for relation in found]
     found = _merge(found)
     found.sort(key=lambda item: -item.confidence * (0.1 + PREDICATES[item.predicate].severity))
     found = sorted(found[:_MOST], key=_order)
     return tuple(replace(item, relation_id=f"R{number}") for number, item in enumerate(found, start=1))
+
+
+def _shaken(relation: Relation, observations: Observations) -> bool:
+    """Says whether the camera moved while something seemed to fall, run or fight."""
+    if PREDICATES[relation.predicate].severity < 0.3 or not len(observations):
+        return False
+    rows = (observations.times_s >= relation.start_s - 0.5) & (observations.times_s <= relation.end_s + 0.5)
+    return bool(rows.any() and observations.channel("camera_speed")[rows].mean() > _CAMERA_MOVES)
 
 
 def camera_moves(observations: Observations) -> bool:

@@ -27,6 +27,7 @@ _RIDE_S = 1.5
 _FIGHT_S = 0.7
 _AGITATED = 0.75  # body sizes a second, of parts about the body's mean
 _CLOSING = 1.0  # body sizes a second
+_SPEED_LEFT = 0.4  # share of its speed that a vehicle keeps after a collision, at most
 _JOLT = 1.2  # body sizes a second of speed gained or lost within half a second
 
 
@@ -228,7 +229,7 @@ def _collision(pair: _Pair) -> Iterator[Relation]:
         if before.sum() < 2 or pair.closing[before].max() < _CLOSING:
             continue
         jolt = max(_jolt(pair.a, time_s), _jolt(pair.b, time_s))
-        if jolt < _JOLT:
+        if jolt < _JOLT or min(_speed_left(pair.a, time_s), _speed_left(pair.b, time_s)) > _SPEED_LEFT:
             continue
         actor = _mover(pair, int(np.flatnonzero(before)[0]), int(row))
         last = min(int(row) + 1, len(pair.times_s) - 1)
@@ -241,6 +242,15 @@ def _collision(pair: _Pair) -> Iterator[Relation]:
             Measure("closed in at", float(pair.closing[before].max()), "body sizes a second"),
             Measure("speed changed by", jolt, "body sizes a second"),
         )
+
+
+def _speed_left(motion: Motion, time_s: float) -> float:
+    """Returns the share of its speed that a moving track keeps after a moment; 1 where that is not known."""
+    before = motion.rows(time_s - 1.0, time_s)
+    after = motion.rows(time_s + 0.25, time_s + 1.5)
+    if before.sum() < 2 or after.sum() < 2 or motion.speed[before].mean() < _CLOSING / 2:
+        return 1.0
+    return float(motion.speed[after].mean() / motion.speed[before].mean())
 
 
 def _jolt(motion: Motion, time_s: float) -> float:

@@ -107,14 +107,16 @@ def _read_track(part: wire.TrackPart) -> Track:
 
 
 def _read_graph(part: wire.GraphPart) -> EvidenceGraph:
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[str] = nx.DiGraph()
     for node in part.nodes:
         if node.id in graph:
             raise ValueError(f"graph.nodes: the id {node.id[:60]!r} is used twice")
         graph.add_node(node.id, **node.model_dump(exclude={"id"}))
     for edge in part.edges:
         if edge.source not in graph or edge.target not in graph:
-            raise ValueError(f"graph.edges: {edge.source[:60]!r} to {edge.target[:60]!r} names a node that is not there")
+            raise ValueError(
+                f"graph.edges: {edge.source[:60]!r} to {edge.target[:60]!r} names a node that is not there"
+            )
         graph.add_edge(edge.source, edge.target, kind=edge.kind, strength=edge.strength)
     return EvidenceGraph(graph)
 

@@ -124,7 +124,9 @@ def check_links(report: Report) -> None:
             raise ReportError(f"change {change.change_id!r} names relation {change.relation_id!r}, which is not there")
     for keyframe in report.keyframes:
         if keyframe.event_id and keyframe.event_id not in events:
-            raise ReportError(f"keyframe {keyframe.keyframe_id!r} names event {keyframe.event_id!r}, which is not there")
+            raise ReportError(
+                f"keyframe {keyframe.keyframe_id!r} names event {keyframe.event_id!r}, which is not there"
+            )
     for account in report.accounts:
         if account.event_id is not None and account.event_id not in events:
             raise ReportError(f"an account names event {account.event_id!r}, which is not there")

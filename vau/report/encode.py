@@ -65,7 +65,11 @@ def _text(value: str, limit: int = wire.NAME_LIMIT) -> str:
 def _shortest(values: NDArray[np.float32]) -> list[Any]:
     """Returns float32 values as the shortest decimals that read back as the same float32."""
     flat = [float(text) for text in values.ravel().astype(str)]
-    return flat if values.ndim == 1 else [flat[row * values.shape[1] : (row + 1) * values.shape[1]] for row in range(len(values))]
+    return (
+        flat
+        if values.ndim == 1
+        else [flat[row * values.shape[1] : (row + 1) * values.shape[1]] for row in range(len(values))]
+    )
 
 
 def _rounded(values: NDArray[Any], decimals: int) -> list[Any]:
@@ -75,14 +79,20 @@ def _rounded(values: NDArray[Any], decimals: int) -> list[Any]:
 
 
 def _video(video: VideoInfo) -> dict[str, Any]:
-    names = ("duration_s", "width", "height", "nominal_fps", "n_frames", "variable_rate", "truncated", "rotation")
     base = video.source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     return {
         "source": _text(base),
         "sha256": video.sha256,
         "codec": _text(video.codec),
         "container": _text(video.container),
-        **{name: getattr(video, name) for name in names},
+        "duration_s": float(video.duration_s),
+        "width": int(video.width),
+        "height": int(video.height),
+        "nominal_fps": float(video.nominal_fps),
+        "n_frames": int(video.n_frames),
+        "variable_rate": bool(video.variable_rate),
+        "truncated": bool(video.truncated),
+        "rotation": int(video.rotation),
     }
 
 
@@ -111,8 +121,10 @@ def _keyframe(keyframe: Keyframe) -> dict[str, Any]:
 def _track(track: Track, keypoints: bool) -> dict[str, Any]:
     poses: list[Any] | None = None
     if keypoints and track.keypoints is not None:
-        rounded = np.concatenate([np.round(track.keypoints[..., :2], 1), np.round(track.keypoints[..., 2:], 3)], axis=-1)
-        seen = (track.keypoints[..., 2] > 0).any(axis=1)
+        rounded = np.concatenate(
+            [np.round(track.keypoints[..., :2], 1), np.round(track.keypoints[..., 2:], 3)], axis=-1
+        )
+        seen = np.any(track.keypoints[..., 2] > 0, axis=1).tolist()
         poses = [_rounded(pose, 3) if shown else None for pose, shown in zip(rounded, seen, strict=True)]
     return {
         "track_id": int(track.track_id),
@@ -129,9 +141,9 @@ def _track(track: Track, keypoints: bool) -> dict[str, Any]:
 def _relation(relation: Relation) -> dict[str, Any]:
     return {
         "relation_id": _text(relation.relation_id),
-        "subject": relation.subject,
+        "subject": None if relation.subject is None else int(relation.subject),
         "predicate": _text(relation.predicate),
-        "object": relation.object,
+        "object": None if relation.object is None else int(relation.object),
         "start_s": float(relation.start_s),
         "end_s": float(relation.end_s),
         "confidence": float(relation.confidence),
@@ -145,7 +157,7 @@ def _relation(relation: Relation) -> dict[str, Any]:
 def _account(account: Account) -> dict[str, Any]:
     return {
         "event_id": None if account.event_id is None else _text(account.event_id),
-        "threat_level": account.threat_level,
+        "threat_level": int(account.threat_level),
         "confidence": float(account.confidence),
         "claims": [
             {
@@ -154,14 +166,14 @@ def _account(account: Account) -> dict[str, Any]:
                 "evidence": [_text(item) for item in claim.evidence],
                 "times_s": [float(time) for time in claim.times_s],
                 "confidence": float(claim.confidence),
-                "supported": claim.supported,
+                "supported": bool(claim.supported),
             }
             for claim in account.claims
         ],
     }
 
 
-def _graph(graph: nx.DiGraph) -> dict[str, Any]:
+def _graph(graph: nx.DiGraph[Any]) -> dict[str, Any]:
     try:
         return {
             "nodes": [
@@ -187,5 +199,3 @@ def _graph(graph: nx.DiGraph) -> dict[str, Any]:
         }
     except KeyError as error:
         raise ReportError(f"the evidence graph lacks the attribute {error} on a node or edge") from error
-
-

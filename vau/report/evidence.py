@@ -48,14 +48,21 @@ class Evidence:
             change = self._changes[name]
             parent = self._relation_item(self._relations[change.relation_id])
             how = "abruptly" if change.sharpness >= 0.6 else "gradually"
-            return {**parent, "id": clean(name, 24), "text": f"{parent['text']} {change.kind} {how}", "time": change.time_s}
+            return {
+                **parent,
+                "id": clean(name, 24),
+                "text": f"{parent['text']} {change.kind} {how}",
+                "time": change.time_s,
+            }
         if name in self._events:
             event = self._events[name]
             detail = f"{span(event.start_s, event.end_s)}, score {event.score:.2f}"
             return _entry(name, clean(event.label or "event", 80), detail, event.peak_s)
         if name in self._named:
             track = self._named[name]
-            detail = f"in view {span(track.start_s, track.end_s)}, {certainty(track.confidence)} ({track.confidence:.2f})"
+            detail = (
+                f"in view {span(track.start_s, track.end_s)}, {certainty(track.confidence)} ({track.confidence:.2f})"
+            )
             return _entry(name, clean(track.name, 60), detail, track.start_s)
         signal = name.removeprefix(SIGNAL_PREFIX)
         if name.startswith(SIGNAL_PREFIX) and signal in self._signals:
@@ -65,7 +72,9 @@ class Evidence:
     def _relation_item(self, item: Relation) -> dict[str, Any]:
         detail = f"{span(item.start_s, item.end_s)}, {certainty(item.confidence)} ({item.confidence:.2f})"
         measures = "; ".join(measure(part) for part in item.measures[:8])
-        return _entry(item.relation_id, triplet(item, self._tracks), f"{detail}; {measures}" if measures else detail, item.start_s)
+        return _entry(
+            item.relation_id, triplet(item, self._tracks), f"{detail}; {measures}" if measures else detail, item.start_s
+        )
 
 
 def _entry(name: str, text: str, detail: str, time: float | None) -> dict[str, Any]:

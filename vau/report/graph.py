@@ -66,7 +66,7 @@ class Figure:
 
 
 def layout(
-    graph: nx.DiGraph, actors: Mapping[str, int | None], names: Mapping[int, str], colours: Mapping[int, int]
+    graph: nx.DiGraph[Any], actors: Mapping[str, int | None], names: Mapping[int, str], colours: Mapping[int, int]
 ) -> Figure | None:
     """Returns the figure, or None for a graph without nodes.
 
@@ -116,13 +116,15 @@ def layout(
         height=TOP * 2 + len(lanes) * LANE - (LANE - NODE_HEIGHT),
         nodes=tuple(boxes.values()),
         edges=edges,
-        lanes=tuple((lane, TOP + row * LANE + NODE_HEIGHT / 2, lane_colour.get(lane, -1)) for row, lane in enumerate(lanes)),
+        lanes=tuple(
+            (lane, TOP + row * LANE + NODE_HEIGHT / 2, lane_colour.get(lane, -1)) for row, lane in enumerate(lanes)
+        ),
         kinds=tuple((kind, EDGE_KINDS.get(kind, kind)) for kind in EDGE_KINDS if kind in used),
         hidden=len(graph) - len(order),
     )
 
 
-def _choose(graph: nx.DiGraph) -> list[Any]:
+def _choose(graph: nx.DiGraph[Any]) -> list[Any]:
     """Returns the nodes that tell most: events, then sure relations with strong causal edges."""
 
     def weight(node: Any) -> float:
@@ -135,13 +137,19 @@ def _choose(graph: nx.DiGraph) -> list[Any]:
 
 
 def _lanes(
-    graph: nx.DiGraph, order: list[Any], actors: Mapping[str, int | None], names: Mapping[int, str]
+    graph: nx.DiGraph[Any], order: list[Any], actors: Mapping[str, int | None], names: Mapping[int, str]
 ) -> dict[Any, str]:
     lanes: dict[Any, str] = {}
     used: list[str] = []
     for node in order:
         actor = actors.get(str(node))
-        lane = EVENT_LANE if graph.nodes[node]["kind"] == "event" else names.get(actor, "scene") if actor is not None else "scene"
+        lane = (
+            EVENT_LANE
+            if graph.nodes[node]["kind"] == "event"
+            else names.get(actor, "scene")
+            if actor is not None
+            else "scene"
+        )
         if lane != EVENT_LANE and lane not in used:
             lane = lane if len(used) < MAX_LANES - 1 else "others"
             used += [lane] if lane not in used else []
@@ -149,11 +157,11 @@ def _lanes(
     return lanes
 
 
-def _is_event(graph: nx.DiGraph, node: Any) -> bool:
+def _is_event(graph: nx.DiGraph[Any], node: Any) -> bool:
     return bool(graph.nodes[node]["kind"] == "event")
 
 
-def _columns(graph: nx.DiGraph, order: list[Any], lane_of: Mapping[Any, str]) -> dict[Any, int]:
+def _columns(graph: nx.DiGraph[Any], order: list[Any], lane_of: Mapping[Any, str]) -> dict[Any, int]:
     """Returns a column for each relation: a new one where its lane is taken or an edge must lead to the right.
 
     Events have columns of their own only where none of their relations is shown.
@@ -171,7 +179,7 @@ def _columns(graph: nx.DiGraph, order: list[Any], lane_of: Mapping[Any, str]) ->
     return columns
 
 
-def _parts(graph: nx.DiGraph, event: Any, order: list[Any]) -> list[Any]:
+def _parts(graph: nx.DiGraph[Any], event: Any, order: list[Any]) -> list[Any]:
     shown = set(order)
     return [
         node
@@ -180,7 +188,7 @@ def _parts(graph: nx.DiGraph, event: Any, order: list[Any]) -> list[Any]:
     ]
 
 
-def _event_spans(graph: nx.DiGraph, order: list[Any], columns: Mapping[Any, int]) -> dict[Any, tuple[int, int]]:
+def _event_spans(graph: nx.DiGraph[Any], order: list[Any], columns: Mapping[Any, int]) -> dict[Any, tuple[int, int]]:
     """Returns the first and last column of each event: a bar under all that belongs to it."""
     spans = {}
     for node in order:
@@ -201,9 +209,9 @@ def _event_rows(spans: Mapping[Any, tuple[int, int]]) -> dict[Any, int]:
     return rows
 
 
-def _edges(graph: nx.DiGraph, boxes: Mapping[Any, NodeBox]) -> tuple[EdgePath, ...]:
+def _edges(graph: nx.DiGraph[Any], boxes: Mapping[Any, NodeBox]) -> tuple[EdgePath, ...]:
     part = graph.subgraph(boxes)
-    kept = nx.DiGraph(part.edges)
+    kept: nx.DiGraph[Any] = nx.DiGraph(part.edges)
     for source, target, item in part.edges(data=True):
         if item["kind"] not in ORDER_KINDS:
             continue

@@ -34,7 +34,7 @@ ROLE_TITLES = (
 
 
 def clean(value: str, limit: int = 2000) -> str:
-    """Returns one line of visible text: hidden characters dropped, white space collapsed, at most `limit` characters."""
+    """Returns one line of visible text: no hidden characters, single spaces, at most `limit` characters."""
     text = _SPACE.sub(" ", _HIDDEN.sub("", _SPACE.sub(" ", value[: 4 * limit]))).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 

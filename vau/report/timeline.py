@@ -20,6 +20,7 @@ WIDTH, HEIGHT = 1000.0, 200.0
 MAX_POINTS = 1200  # more samples than a screen has columns are reduced to the highest of each bin
 MAX_SIGNALS = 8  # the weakest beyond it are shown as one, "other"
 STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800)
+MAX_BOUNDARIES = 40  # the strongest; more would hide the curve
 MIN_BAND = 0.6  # per cent; a shorter event stays visible
 
 
@@ -98,7 +99,9 @@ def percent(time_s: float, duration_s: float) -> float:
 
 def ticks(duration_s: float, wanted: int = 11) -> tuple[Tick, ...]:
     """Returns labelled places at round times, at most about `wanted`."""
-    step = next((step for step in STEPS_S if duration_s / step <= wanted), 3600.0 * math.ceil(duration_s / 3600 / wanted))
+    step = next(
+        (step for step in STEPS_S if duration_s / step <= wanted), 3600.0 * math.ceil(duration_s / 3600 / wanted)
+    )
     count = int(duration_s / step + 1e-9)
     return tuple(Tick(percent(n * step, duration_s), _tick_text(n * step), n % 2 == 1) for n in range(count + 1))
 
@@ -109,12 +112,19 @@ def _tick_text(time_s: float) -> str:
 
 
 def boundaries(segments: Segments, duration_s: float) -> tuple[tuple[float, float], ...]:
-    """Returns the inner event boundaries as (place in per cent, strength relative to the strongest in [0, 1])."""
+    """Returns the strongest inner event boundaries in time order.
+
+    Each is (place in per cent, strength relative to the strongest in [0, 1]).
+    """
     strengths = segments.strengths[1:-1]
     top = float(strengths.max()) if len(strengths) else 0.0
+    strongest = np.sort(np.argsort(-strengths, kind="stable")[:MAX_BOUNDARIES])
     return tuple(
-        (percent(float(edge), duration_s), max(float(value), 0.0) / top if top > 0 else 0.0)
-        for edge, value in zip(segments.edges_s[1:-1], strengths, strict=True)
+        (
+            percent(float(segments.edges_s[1 + row]), duration_s),
+            max(float(strengths[row]), 0.0) / top if top > 0 else 0.0,
+        )
+        for row in strongest
     )
 
 

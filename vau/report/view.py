@@ -82,7 +82,9 @@ def _verdict(report: Report, evidence: Evidence) -> dict[str, Any]:
         "level": level,
         "word": THREATS[level],
         "advice": ADVICE[level],
-        "headline": headline or ("No abnormal event found" if not count else f"{count} abnormal event{'s'[: count > 1]} found"),
+        "headline": headline
+        or ("No abnormal event found" if not count else f"{count} abnormal event{'s'[: count > 1]} found"),
+        "doubted": _doubted(whole),
         "summary": [_claim(claim, evidence) for claim in whole.claims if claim.role == "what"] if whole else [],
         "rest": _roles(whole, evidence, skip=("what",)) if whole else [],
         "certainty": certainty(whole.confidence) if whole else "",
@@ -112,7 +114,7 @@ def _video(report: Report) -> dict[str, Any]:
     return {
         "name": name,
         "meta": [clock(video.duration_s), f"{video.width} × {video.height}", rate, clean(video.codec, 24)],
-        "aspect": f"{video.width} / {video.height}",
+        "ratio": round(video.width / video.height, 4),
         "width": video.width,
         "height": video.height,
         "sha256": clean(video.sha256, 64),
@@ -155,6 +157,7 @@ def _event(report: Report, event: Event, number: int, evidence: Evidence) -> dic
         "number": number,
         "id": clean(event.event_id, 24),
         "title": title or label or "Unusual moment",
+        "doubted": _doubted(account),
         "label": label,
         "level": level,
         "word": THREATS[level],
@@ -173,6 +176,10 @@ def _event(report: Report, event: Event, number: int, evidence: Evidence) -> dic
         ],
         "lead": _lead(report, event),
     }
+
+
+def _doubted(account: Account | None) -> bool:
+    return account is not None and any(claim.role == "title" and not claim.supported for claim in account.claims)
 
 
 def _lead(report: Report, event: Event) -> int | None:
@@ -233,7 +240,9 @@ def _axis(report: Report, curve: timeline.Curve, duration: float) -> dict[str, A
         "shares": [percent(float(total) / whole) for total in totals],
         "ticks": timeline.ticks(duration),
         "boundaries": timeline.boundaries(report.segments, duration),
-        "bands": [{"left": band.left, "width": band.width, "row": band.row, "event": numbers[band.event_id]} for band in bands],
+        "bands": [
+            {"left": band.left, "width": band.width, "row": band.row, "event": numbers[band.event_id]} for band in bands
+        ],
         "rows": max((band.row for band in bands), default=-1) + 1,
         "marks": [
             {"index": index, "left": timeline.percent(item.time_s, duration), "phase": item.phase}
@@ -253,8 +262,9 @@ def _graph(report: Report, colours: Mapping[int, int]) -> graph.Figure | None:
 def _tracks(report: Report, colours: Mapping[int, int]) -> list[dict[str, Any]]:
     counts: dict[int, int] = {}
     for item in report.relations:
-        for track_id in {item.subject, item.object} - {None}:
-            counts[track_id] = counts.get(track_id, 0) + 1  # type: ignore[index]
+        for track_id in {item.subject, item.object}:
+            if track_id is not None:
+                counts[track_id] = counts.get(track_id, 0) + 1
     order = sorted(report.tracks, key=lambda track: (-counts.get(track.track_id, 0), track.start_s, track.track_id))
     return [
         {
@@ -276,7 +286,8 @@ def _technical(report: Report, licences: Mapping[str, str]) -> dict[str, Any]:
     ratio = report.video.duration_s / total if total > 0 else 0.0
     return {
         "models": [
-            {"name": clean(name, 120), "licence": clean(licences.get(name, "not stated"), 120)} for name in report.models
+            {"name": clean(name, 120), "licence": clean(licences.get(name, "not stated"), 120)}
+            for name in report.models
         ],
         "versions": [(clean(name, 60), clean(version, 60)) for name, version in report.versions],
         "config": clean(report.config_digest, 64),
@@ -321,6 +332,7 @@ def _data(
                 "text": f"{actor(item.subject, tracks)} {clean(item.predicate, 60)}"
                 + (f" {actor(item.object, tracks)}" if item.object is not None else ""),
                 "sure": certainty(item.confidence),
+                "pair": [item.subject, item.object],
             }
             for item in report.relations[:MAX_ROWS]
         ],
@@ -336,6 +348,7 @@ def _live_tracks(report: Report, colours: Mapping[int, int]) -> list[dict[str, A
             break
         result.append(
             {
+                "id": track.track_id,
                 "name": clean(track.name, 28),
                 "colour": colours[track.track_id],
                 "times": [round(float(time), 2) for time in track.times_s],

@@ -20,6 +20,7 @@ Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
 Name = Annotated[str, Field(max_length=NAME_LIMIT)]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Unit = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1.01)]  # sums of float32 may pass 1 by a rounding error
 Pixels = Annotated[float, Field(ge=-1e6, le=1e6)]
 Number = Annotated[float, Field(ge=-3e38, le=3e38)]
 TrackId = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -57,7 +58,7 @@ class ScoresPart(_Part):
     signals: list[Name] = Field(max_length=256, description="K names of signals")
     times_s: list[Seconds] = Field(description="N sample times in seconds, strictly increasing")
     scores: list[Unit] = Field(description="N scores in [0, 1]")
-    contributions: list[list[Unit]] = Field(description="N rows of K shares; each row sums to its score")
+    contributions: list[list[Share]] = Field(description="N rows of K shares; each row sums to its score")
 
 
 class SegmentsPart(_Part):
@@ -118,8 +119,8 @@ class TrackPart(_Part):
     )
     keypoints: list[Pose | None] | None = Field(
         default=None,
-        description="T poses of 17 COCO keypoints (x, y in pixels, confidence), null where no pose was seen; null where "
-        "poses were left out",
+        description="T poses of 17 COCO keypoints (x, y in pixels, confidence), null where no pose was seen; "
+        "null as a whole where poses were left out",
     )
 
 

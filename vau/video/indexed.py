@@ -91,7 +91,7 @@ class IndexedSource:
         reorders = stream.codec_context.has_b_frames and container.format.name in ONLY_DECODE_TIMES
         stamps = []
         for packet in packets(container, stream, self.tally):
-            if packet.stream_index != stream.index or not packet.size or packet.is_discard:
+            if packet.stream.index != stream.index or not packet.size or packet.is_discard:
                 continue
             if packet.pts is None or reorders:
                 raise self._unfit("needs presentation times, which the container does not hold")

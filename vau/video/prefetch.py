@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -56,22 +57,18 @@ def _prefetched(iterable: Iterable[T], depth: int) -> Iterator[T]:
 
 def _produce(iterable: Iterable[T], items: queue.Queue[T | _End], stop: threading.Event) -> None:
     end = _End()
-    iterator = iter(iterable)
     try:
-        for item in iterator:
-            items.put(item)
-            del item
-            if stop.is_set():
-                break
+        with ExitStack() as cleanup:
+            iterator = iter(iterable)
+            cleanup.callback(getattr(iterator, "close", lambda: None))
+            for item in iterator:
+                items.put(item)
+                del item
+                if stop.is_set():
+                    break
     except BaseException as error:  # noqa: BLE001  # handed over and raised in the consumer's thread
         end = _End(error)
-    finally:
-        try:
-            close = getattr(iterator, "close", None)
-            if close is not None:
-                close()
-        finally:
-            items.put(end)
+    items.put(end)
 
 
 def _drain(items: queue.Queue[T | _End]) -> None:

@@ -101,7 +101,7 @@ def decode(
 ) -> Iterator[VideoFrame]:
     """Yields the frames of a stream from where the container stands, passing over packets that do not decode."""
     for packet in packets(container, stream, tally):
-        if packet.stream_index != stream.index:
+        if packet.stream.index != stream.index:
             continue
         try:
             frames = packet.decode()
@@ -129,7 +129,7 @@ def packets(
         if packet.pts is not None and packet.time_base:
             end = float((packet.pts + max(0, packet.duration or 0)) * packet.time_base)
             tally.packets_end_s = max(tally.packets_end_s, end)
-            if packet.stream_index == stream.index:
+            if packet.stream.index == stream.index:
                 tally.video_end_s = max(tally.video_end_s, end)
         if packet.size:
             tally.cut = packet.is_corrupt
@@ -139,7 +139,8 @@ def packets(
 def declared_end_s(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float:
     """Returns when the container says that its content ends, on the stream's own clock; 0 where it does not say."""
     if container.duration and container.duration > 0:
-        return (container.duration + max(0, container.start_time or 0)) / 1_000_000
+        start = 0 if container.format.name.startswith("matroska") else max(0, container.start_time or 0)
+        return (container.duration + start) / 1_000_000  # Matroska counts from zero, others from their start
     if stream.duration and stream.time_base:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
     return 0.0

@@ -74,7 +74,8 @@ class _Cursor:
     def walk(self, target: int) -> tuple[int, VideoFrame]:
         """Goes on to the frame on screen at a time and returns it."""
         while self.next is not None and self.next[0] <= target:
-            self.current, self.next = self.next, self._advance()
+            self.current = self.next
+            self.next = self._advance()
         return self.current
 
     def _advance(self) -> tuple[int, VideoFrame] | None:

@@ -7,8 +7,8 @@ from vau.reasoning.language import clean, clock, duration, join_words, plural, s
 from vau.types import Claim
 
 _CAN_ASK = (
-    "ask what happened, when, where, who was involved, why it is abnormal, what led to it or followed, how many people or "
-    "vehicles there are, whether there was a fight, a fall or a collision, or what happened at a time"
+    "ask what happened, when, where, who was involved, why it is abnormal, what led to it or followed, how many "
+    "people or vehicles there are, whether there was a fight, a fall or a collision, or what happened at a time"
 )
 
 

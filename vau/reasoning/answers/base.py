@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from vau.reasoning.evidence import severity
-from vau.reasoning.language import clean, clock, hedge, join_words, sentence, shorten_list, span
+from vau.reasoning.language import article, clean, clock, hedge, join_words, sentence, shorten_list, span
 from vau.reasoning.lexicon import Concept
 from vau.reasoning.questions import Focus, Question
 from vau.relations.vocabulary import PREDICATES
@@ -23,6 +23,7 @@ MAX_KEYFRAMES = 8
 MAX_SENTENCE = 400  # characters
 MOMENT_S = 0.5  # "at 12 s" is half a second around it
 LOOK_S = 8.0  # how far before and after are looked at, where the question does not say
+_UNCOUNTED = ("near", "following", "in contact", "loitering", "against the flow")  # their nouns take no article
 _WORTH_SAYING = ("near", "approaching", "carrying", "riding")  # said only where nothing graver is there
 
 
@@ -117,14 +118,17 @@ class Context:
 
     @cached_property
     def event(self) -> Event | None:
-        """The event in question: named, else at the time or relation asked for, else of the last answer, else the top."""
+        """The event meant: named, else at the time or relation asked for, else the last answer's, else the top."""
         wanted = self.question.event_id
         if wanted is None and self.window is not None:
             inside = overlapping(self.events, *self.window)
             return max(inside, key=lambda event: event.score, default=None)
         if wanted is None and self.matches:
             return self.event_of(self.matches[0])
-        wanted = wanted or self.question.focus.event_id
+        focus = self.question.focus
+        if wanted is None and focus.event_id is None and focus.span is not None:
+            return max(overlapping(self.events, *focus.span), key=lambda event: event.score, default=None)
+        wanted = wanted or focus.event_id
         if wanted is not None:
             return next((event for event in self.events if event.event_id == wanted), None)
         return max(self.events, key=lambda event: event.score, default=None)
@@ -149,7 +153,9 @@ class Context:
         if bounds is None and self.question.event_id and self.event:
             bounds = self.event.start_s, self.event.end_s
         ids = set(self.track_ids)
-        labels = [kind.labels for kind in self.question.kinds if kind.labels and "person" not in kind.labels]
+        # What is left behind or carried is often tracked without a class, so the kind of thing is no test there.
+        tested = () if {"left behind", "carrying"} & set(predicates) else self.question.kinds
+        labels = [kind.labels for kind in tested if kind.labels and "person" not in kind.labels]
         found = []
         for relation in self.report.relations:
             actors = {item for item in (relation.subject, relation.object) if item is not None}
@@ -199,13 +205,17 @@ class Context:
         """Returns a relation as a clause: ``person 1 probably struck person 2 at 0:10.5``."""
         adverb = hedge(relation.confidence) if hedged else ""
         predicate = PREDICATES.get(relation.predicate)
-        past = predicate.past if predicate else f"was “{clean(relation.predicate, 40)}” with"
+        past = predicate.past if predicate else f"was “{clean(relation.predicate, 40)}”"
         target = self.name(relation.object) if relation.object is not None else ""
+        if predicate is not None and relation.subject is None and relation.object is None:
+            noun = predicate.noun if relation.predicate in _UNCOUNTED else article(predicate.noun)
+            time = span(relation.start_s, relation.end_s) if when else ""
+            return " ".join(part for part in ("the motion", time, adverb, "fits", noun) if part)
         if relation.object is None and predicate is not None and predicate.binary:
             target = self.name(None)
         verb, rest = ("was", past[4:]) if past.startswith("was ") else ("", past)
         time = span(relation.start_s, relation.end_s) if when else ""
-        if predicate is not None and predicate.momentary and when:
+        if is_momentary(relation) and when:
             time = f"at {clock(relation.start_s)}"
         return " ".join(part for part in (self.name(relation.subject), verb, adverb, rest, target, time) if part)
 
@@ -236,6 +246,12 @@ class Context:
             if nearest is not None and abs(nearest.time_s - time) <= reach_s:
                 chosen[nearest.keyframe_id] = nearest.time_s
         return tuple(sorted(chosen, key=lambda frame_id: chosen[frame_id]))[:MAX_KEYFRAMES]
+
+
+def is_momentary(relation: Relation) -> bool:
+    """Tells whether a relation is a moment, such as a blow, rather than a state."""
+    predicate = PREDICATES.get(relation.predicate)
+    return predicate is not None and predicate.momentary
 
 
 def track_evidence(relation: Relation) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from vau.reasoning.answers.base import Context, Draft, quote, say, telling, track_evidence
-from vau.reasoning.language import LIKELY, SURE, capital, clean, join_words, plural, span
+from vau.reasoning.language import LIKELY, SURE, clean, join_words, plural, span
 from vau.reasoning.lexicon import Concept, lexicon
 from vau.reasoning.questions import Focus
 from vau.types import Claim, Relation
 
 _DENIED = re.compile(r"\b(?:no|not|nobody|none|never|nothing|without|cannot)\b|n't\b", re.IGNORECASE)
+# Predicates in which the subject does something to the object, so that "who did it" has an answer.
+DIRECTED = ("hit", "chasing", "following", "approaching")
 MISSED = "This is no proof that there was none: what is small, hidden, dark or out of view is missed"
 
 
@@ -83,43 +85,48 @@ def focus_of(ctx: Context, relation: Relation) -> Focus:
 
 def _lead(ctx: Context, relation: Relation) -> str:
     """Returns yes, probably or possibly; no yes where the question is negated or asks for the other direction."""
-    ids = ctx.question.track_ids
-    swapped = len(ids) == 2 and (relation.subject, relation.object) == ids[::-1]
-    if ctx.question.negated or swapped:
-        word = "shows" if relation.confidence >= SURE else "suggests"
-        return f"the evidence {word} this:"
+    ids = ctx.question.track_ids[::-1] if re.search(r"\bby\b", ctx.question.text) else ctx.question.track_ids
+    word = "shows" if relation.confidence >= SURE else "suggests"
+    if len(ids) == 2 and (relation.subject, relation.object) == ids[::-1] and relation.predicate in DIRECTED:
+        return f"the evidence {word} the reverse:"
+    if ctx.question.negated and ctx.concept is not None:
+        return f"the evidence {word} {ctx.concept.noun}:"
     if relation.confidence >= SURE:
         return "yes:"
     return "probably yes:" if relation.confidence >= LIKELY else "possibly, but this is weak evidence:"
 
 
 def _spoken_of(ctx: Context, name: str) -> list[Claim]:
-    """Returns labels of events and supported claims of accounts that name a matter without denying it."""
-    words = lexicon()
+    """Returns labels of events and supported claims of accounts that name a matter without denying it.
+
+    They are bound to no time, track or kind of thing, so nothing is returned where the question names one.
+    """
+    if ctx.window or ctx.question.track_ids or any(kind.name != "person" for kind in ctx.question.kinds):
+        return []
+    events = [ctx.event] if ctx.question.event_id and ctx.event else ctx.events
     found: list[Claim] = []
-    for event in ctx.events:
+    for event in events:
         label = clean(event.label or "", 80)
-        named = [*words.find_concepts(label.lower()), *words.find_unknowable(label.lower())]
-        if name in {item.name for item in named} and (not ctx.question.event_id or event is ctx.event):
-            text = f"{event.event_id}, {span(event.start_s, event.end_s)}, is labelled “{label}” by {clean(ctx.report.scores.scorer, 40)}"
+        if name in _named(label):
+            scorer = clean(ctx.report.scores.scorer, 40)
+            text = f"{event.event_id}, {span(event.start_s, event.end_s)}, is labelled “{label}” by {scorer}"
             found.append(say(text, evidence=(event.event_id,), times=(event.peak_s,), confidence=event.score))
-    accounts = [ctx.account(ctx.event.event_id)] if ctx.question.event_id and ctx.event else ctx.report.accounts
-    said = [
-        claim
-        for account in accounts
-        if account is not None and not (ctx.window or ctx.question.track_ids)
-        for claim in account.claims
-        if claim.role not in ("limit", "title") and not _DENIED.search(claim.text) and claim.evidence
-        and name in {i.name for i in (*words.find_concepts(claim.text.lower()), *words.find_unknowable(claim.text.lower()))}
-    ]  # fmt: skip
-    return (found + quote(said))[:3] if not ctx.window and not ctx.question.track_ids else []
+    for account in ctx.report.accounts:
+        if ctx.question.event_id in (None, account.event_id):
+            found += quote(claim for claim in account.claims if _says(claim, name))
+    return found[:3]
+
+
+def _says(claim: Claim, name: str) -> bool:
+    told = claim.role not in ("limit", "title") and claim.supported and bool(claim.evidence)
+    return told and not _DENIED.search(claim.text) and name in _named(claim.text)
+
+
+def _named(text: str) -> set[str]:
+    words, lower = lexicon(), text.lower()
+    return {item.name for item in words.find_concepts(lower)} | {item.name for item in words.find_unknowable(lower)}
 
 
 def relation_evidence(relations: list[Relation]) -> tuple[str, ...]:
     """Returns the evidence ids of relations and of the tracks in them."""
     return tuple(part for item in relations for part in (item.relation_id, *track_evidence(item)))
-
-
-def lead_name(ctx: Context, track_id: int | None) -> str:
-    """Returns a track's name for the start of a sentence."""
-    return capital(ctx.name(track_id))

@@ -1,10 +1,10 @@
-"""Answers about events as told by their accounts: what, when, how long, why, cause, effect, threat, certainty, frames."""
+"""Answers about events as their accounts tell them: what, when, how long, why, how grave, how sure, which frames."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from vau.reasoning.answers.base import Context, Draft, overlapping, quote, say
+from vau.reasoning.answers.base import Context, Draft, is_momentary, overlapping, quote, say
 from vau.reasoning.answers.checks import focus_of
 from vau.reasoning.language import LIKELY, certainty, clean, clock, duration, join_words, plural, shorten_list, span
 from vau.reasoning.questions import Focus
@@ -53,14 +53,20 @@ def when(ctx: Context) -> Draft:
 def length(ctx: Context) -> Draft:
     """Says how long an event or a relation lasted."""
     if ctx.matches:
-        lasting = sorted(ctx.matches, key=lambda item: item.start_s - item.end_s)[:3]
+        held = [item for item in ctx.matches if not is_momentary(item)] or list(ctx.matches)
+        lasting = sorted(held, key=lambda item: item.start_s - item.end_s)[:3]
         claims = [
             say(
-                ctx.describe(item, when=False), f"for {duration(item.end_s - item.start_s)},", span(item.start_s, item.end_s),
-                role="when", evidence=(item.relation_id,), times=(item.start_s, item.end_s), confidence=item.confidence,
+                ctx.describe(item, when=False),
+                f"{'within' if is_momentary(item) else 'for'} {duration(item.end_s - item.start_s)},",
+                span(item.start_s, item.end_s),
+                role="when",
+                evidence=(item.relation_id,),
+                times=(item.start_s, item.end_s),
+                confidence=item.confidence,
             )
             for item in lasting
-        ]  # fmt: skip
+        ]
         return Draft(claims, focus=focus_of(ctx, lasting[0]))
     if ctx.event is None:
         return Draft([no_event(ctx)], supported=False)
@@ -105,7 +111,8 @@ def unusual(ctx: Context) -> Draft:
     if rest is None:
         return Draft([say(text, role="limit")], supported=False)
     time, score = rest
-    tail = f"; the highest anomaly score {'elsewhere' if ctx.events else 'in the video'} is {score:.2f} of 1 at {clock(time)}"
+    place = "elsewhere" if ctx.events else "in the video"
+    tail = f"; the highest anomaly score {place} is {score:.2f} of 1, at {clock(time)}"
     return Draft([say(text + tail, role="limit", times=(time,))], supported=False)
 
 
@@ -157,7 +164,8 @@ def sureness(ctx: Context) -> Draft:
     """Says how sure the account is, what is least sure in it, and what it cannot tell."""
     if ctx.question.concept is not None and ctx.matches:
         first = ctx.matches[0]
-        text = f"{ctx.describe(first, hedged=False)}: vau is {certainty(first.confidence)} of it, confidence {first.confidence:.2f} of 1"
+        sure = f"vau is {certainty(first.confidence)} of it, confidence {first.confidence:.2f} of 1"
+        text = f"{ctx.describe(first, hedged=False)}: {sure}"
         claim = say(text, evidence=(first.relation_id,), times=(first.start_s,), confidence=first.confidence)
         return Draft([claim], focus=focus_of(ctx, first))
     event = ctx.event
@@ -167,7 +175,8 @@ def sureness(ctx: Context) -> Draft:
     name = event.event_id if event else "the whole video"
     claims = [
         say(
-            f"vau is {certainty(account.confidence)} of its account of {name}: confidence {account.confidence:.2f} of 1",
+            f"vau is {certainty(account.confidence)} of its account of {name}:",
+            f"confidence {account.confidence:.2f} of 1",
             evidence=(event.event_id,) if event else (),
             times=(event.peak_s,) if event else (),
             confidence=account.confidence,
@@ -184,6 +193,7 @@ def sureness(ctx: Context) -> Draft:
 
 def show(ctx: Context) -> Draft:
     """Returns times and keyframes of what is asked for."""
+    ids: tuple[str, ...] = ()
     if ctx.matches:
         first = ctx.matches[0]
         frames = ctx.frames_near(np.linspace(first.start_s, first.end_s, 3).tolist())
@@ -192,10 +202,11 @@ def show(ctx: Context) -> Draft:
     elif ctx.window is not None:
         inside = [f for f in ctx.report.keyframes if ctx.window[0] <= f.time_s <= ctx.window[1]]
         frames = tuple(frame.keyframe_id for frame in inside) or ctx.frames_near(ctx.window, 3.0)
-        times, head, focus, ids = ctx.window, f"look {span(*ctx.window)}", Focus(span=ctx.window), ()
+        times, head, focus = ctx.window, f"look {span(*ctx.window)}", Focus(span=ctx.window)
     elif ctx.event is not None:
         frames, times = ctx.frames_of(ctx.event.event_id), (ctx.event.start_s, ctx.event.peak_s, ctx.event.end_s)
-        head = f"{_title(ctx, ctx.event)}: {span(ctx.event.start_s, ctx.event.end_s)}, strongest at {clock(ctx.event.peak_s)}"
+        bounds = span(ctx.event.start_s, ctx.event.end_s)
+        head = f"{_title(ctx, ctx.event)}: {bounds}, strongest at {clock(ctx.event.peak_s)}"
         focus, ids = event_focus(ctx, ctx.event), (ctx.event.event_id,)
     else:
         return Draft([no_event(ctx)], supported=False)
@@ -249,7 +260,7 @@ def _level(ctx: Context, event: Event) -> int:
 
 
 def _highest(ctx: Context, outside: tuple[Event, ...]) -> tuple[float, float] | None:
-    """Returns time and value of the highest score outside some events, within the question's time; None for no sample."""
+    """Returns time and value of the highest score outside some events, in the question's time; None for no sample."""
     track = ctx.report.scores
     keep = np.ones(len(track), bool)
     for event in outside:

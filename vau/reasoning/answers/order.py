@@ -18,7 +18,9 @@ def moment(ctx: Context) -> Draft:
     start, end = ctx.window
     asked = ctx.question.times
     exact = asked is not None and asked.start_s == asked.end_s and asked.sense == "within"
-    at = f"at {clock(asked.start_s)}" if asked is not None and exact else span(start, end)
+    at, when_s = span(start, end), start
+    if asked is not None and exact:
+        at, when_s = f"at {clock(asked.start_s)}", min(asked.start_s, end)
     score = span_mean(ctx.report.scores.times_s, ctx.report.scores.scores, start, end)
     inside = sorted(overlapping(ctx.events, start, end), key=lambda event: event.start_s)
     claims = [
@@ -30,14 +32,16 @@ def moment(ctx: Context) -> Draft:
     ]  # fmt: skip
     if not inside:
         claims.append(
-            say(f"no event was reported {at}; the anomaly score there is {score:.2f} of 1", role="when", times=(start,))
+            say(
+                f"no event was reported {at}; the anomaly score there is {score:.2f} of 1", role="when", times=(when_s,)
+            )
         )
     relations = telling([r for r in ctx.report.relations if r.start_s <= end and r.end_s >= start])
     claims += [ctx.state(item) for item in relations]
     seen = [t for t in ctx.report.tracks if t.start_s <= end and t.end_s >= start and t.confidence >= LIKELY]
     if seen:
         names = ctx.names(track.track_id for track in seen)
-        times = (max(start, seen[0].start_s),)
+        times = (max(when_s, seen[0].start_s),)
         surest = max(track.confidence for track in seen)
         claims.append(
             say(
@@ -49,7 +53,7 @@ def moment(ctx: Context) -> Draft:
             )
         )
     else:
-        claims.append(say(f"nobody and nothing was tracked {at}", role="limit", times=(start,)))
+        claims.append(say(f"nobody and nothing was tracked {at}", role="limit", times=(when_s,)))
     focus = Focus(inside[0].event_id if inside else None, ctx.window)
     return Draft(claims, supported=bool(inside or relations or seen), focus=focus)
 
@@ -87,6 +91,8 @@ def before_or_after(ctx: Context, way: str) -> Draft:
         limit = "the video begins there" if way == "before" else "the video ends there"
         return Draft([say(f"what came {way} {edge} is not known: {limit}", role="limit")], supported=False)
     found = [item for item in ctx.report.relations if _falls_in(item, look, way)]
+    if ctx.track_ids:
+        found = [item for item in found if {item.subject, item.object} & set(ctx.track_ids)]
     claims = [ctx.state(item) for item in telling(found)]
     events = [
         e
@@ -117,7 +123,7 @@ def before_or_after(ctx: Context, way: str) -> Draft:
 def _chain(ctx: Context, role: str) -> Draft:
     """Tells cause or effect: the account's claims for an event, neighbouring relations of the same actors otherwise."""
     way = "before" if role == "cause" else "after"
-    if ctx.question.concept is not None and ctx.matches:
+    if ctx.matches:
         return _around_relation(ctx, ctx.matches[0], way)
     event = ctx.event
     if event is None:

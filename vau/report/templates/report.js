@@ -223,6 +223,7 @@
   };
   const draw = () => {
     const canvas = live.querySelector("svg"), view = canvas.viewBox.baseVal;
+    const centres = new Map();
     canvas.replaceChildren();
     live.querySelectorAll(".tag").forEach((item) => item.remove());
     data.tracks.forEach((track) => {
@@ -238,6 +239,14 @@
       tag.style.left = `${(100 * box[0]) / view.width}%`;
       tag.style.top = `calc(${(100 * Math.max(box[1], 0)) / view.height}% - ${box[1] > view.height * 0.05 ? 17 : 0}px)`;
       live.append(tag);
+      centres.set(track.id, [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]);
+    });
+    data.relations.forEach((item) => {
+      const [from, to] = item.pair.map((id) => centres.get(id));
+      if (!from || !to || item.start > player.currentTime || player.currentTime > item.end) return;
+      const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
+      [["x1", from[0]], ["y1", from[1]], ["x2", to[0]], ["y2", to[1]]].forEach(([name, at]) => line.setAttribute(name, at));
+      canvas.append(line);
     });
     if (!player.paused && !player.ended) requestAnimationFrame(draw);
   };

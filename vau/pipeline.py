@@ -1,0 +1,182 @@
+"""From a video to its report: the recipe of the whole system, one stage a paragraph.
+
+Each stage takes and returns the value types of `vau.types`; to change one, change its line here.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from PIL import Image
+
+from vau.config import Config
+from vau.events.boundaries import segment
+from vau.events.spans import find_events
+from vau.perception.observe import Models, load_models, observe
+from vau.reasoning.account import tell
+from vau.relations.extract import extract_relations, relation_changes
+from vau.sampling.caes import caes, overview
+from vau.scoring.training_free import score
+from vau.types import Keyframe, Report, ScoreTrack, VideoInfo
+from vau.video import open_stream, probe, read_at
+
+Progress = Callable[[str, float], None]
+
+_PACKAGES = ("vau", "numpy", "opencv-python", "av", "ai-edge-litert", "trackers", "networkx")
+
+
+def analyze(
+    video: Path | str,
+    config: Config | None = None,
+    *,
+    models: Models | None = None,
+    progress: Progress | None = None,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Analyses one video.
+
+    Args:
+        video: path of a video file.
+        config: the default is the embedded one: CPU, packaged weights, no network.
+        models: loaded models to use again for many videos; they are loaded from `config` otherwise.
+        progress: called with the name of the running stage and how much of it is done, 0 to 1.
+        notes: what a reader of the report must know beforehand, such as that footage was staged.
+
+    Returns:
+        The report: scores, events, keyframes with pictures, tracks, relations, causal graph and accounts.
+
+    Raises:
+        VideoError: the file cannot be opened or exceeds a limit.
+        WeightsError: packaged weights are missing; MissingExtraError: a chosen model's extra is.
+        ScoreError: a signal came out as NaN.
+    """
+    path, config, clock = Path(video), config or Config(), _Clock(progress)
+
+    # Open: is it a video, and one that we are willing to read?
+    with clock.stage("open"):
+        info = probe(path, config.video)
+        models = models or load_models(config.perception)
+
+    # Perceive: one pass over the frames gives flow, embeddings, detections and, at its end, tracks.
+    with clock.stage("perceive"):
+        frames = open_stream(
+            path, config.video, fps=config.video.motion_fps, max_side=config.video.max_side, info=info
+        )
+        seen = observe(
+            frames,
+            info,
+            models,
+            sample_fps=config.video.sample_fps,
+            progress=lambda time_s: clock.report("perceive", time_s / max(info.duration_s, 1e-3)),
+        )
+        info = frames.info
+
+    # Relate: who does what to whom, and when that changes.
+    with clock.stage("relate"):
+        relations = extract_relations(seen)
+        changes = relation_changes(relations, seen)
+
+    # Score: named signals, each an absolute level, fused into one curve.
+    with clock.stage("score"):
+        scores = score(seen, relations, config.scoring)
+
+    # Find events: boundaries cut the video into segments, the score says which spans are abnormal.
+    with clock.stage("find events"):
+        segments = segment(seen, config.events)
+        events = find_events(scores, segments, config.events)
+
+    # Choose keyframes before, during and after each event, and read those frames again.
+    with clock.stage("choose keyframes"):
+        keyframes = caes(scores, events, config.sampling, changes)
+        if not events:
+            keyframes = overview(scores.times_s, scores.scores, config.sampling.keyframes)
+        keyframes = _with_pictures(path, keyframes, config, reliable_seek=not frames.dropped)
+
+    # Tell: the causal account, every sentence tied to its evidence.
+    with clock.stage("tell"):
+        graph, accounts = tell(info, seen, scores, segments, events, relations, changes)
+
+    return Report(
+        video=info,
+        config_digest=config.digest(),
+        versions=_versions(),
+        models=(*models.names, scores.scorer),
+        scores=scores,
+        segments=segments,
+        events=events,
+        keyframes=keyframes,
+        tracks=seen.tracks,
+        relations=relations,
+        changes=changes,
+        graph=graph,
+        accounts=accounts,
+        timings_s=tuple(clock.timings),
+        notes=(*notes, *_own_notes(info, frames.dropped, scores)),
+    )
+
+
+class _Clock:
+    """Times the stages and reports progress."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.timings: list[tuple[str, float]] = []
+        self._progress = progress
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.report(name, 0.0)
+        started = time.perf_counter()
+        yield
+        self.timings.append((name, time.perf_counter() - started))
+        self.report(name, 1.0)
+
+    def report(self, name: str, done: float) -> None:
+        if self._progress is not None:
+            self._progress(name, min(max(done, 0.0), 1.0))
+
+
+def _with_pictures(
+    path: Path, keyframes: tuple[Keyframe, ...], config: Config, *, reliable_seek: bool
+) -> tuple[Keyframe, ...]:
+    """Returns the keyframes with their JPEG pictures, read a few at a time so that memory stays flat."""
+    pictured: list[Keyframe] = []
+    for start in range(0, len(keyframes), 8):
+        chunk = keyframes[start : start + 8]
+        times = [keyframe.time_s for keyframe in chunk]
+        batch = read_at(path, times, config.video, max_side=config.report.image_side, seek=reliable_seek)
+        for keyframe in chunk:
+            row = int(abs(batch.times_s - keyframe.time_s).argmin())
+            picture = Image.fromarray(batch.images[row])
+            buffer = io.BytesIO()
+            picture.save(buffer, "JPEG", quality=config.report.jpeg_quality)
+            pictured.append(
+                replace(keyframe, jpeg=buffer.getvalue(), width=picture.width, height=picture.height)
+            )
+    return tuple(pictured)
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    found = []
+    for package in _PACKAGES:
+        try:
+            found.append((package, version(package)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+def _own_notes(info: VideoInfo, dropped: int, scores: ScoreTrack) -> list[str]:
+    notes = []
+    if info.truncated:
+        notes.append("The file is damaged or ends early; what could be decoded was analysed.")
+    if dropped:
+        notes.append(f"{dropped} frames with unusable timestamps were left out.")
+    if not len(scores):
+        notes.append("No frame could be sampled.")
+    return notes

@@ -1,0 +1,75 @@
+"""How unlike the rest of its own video a moment is: local outlier factor over a banded neighbourhood in time.
+
+The distance of a sample to its nearest neighbours among samples that are near in time, but not so near as to be the
+same moment, divided by what is usual for those neighbours (after Breunig et al., LOF, SIGMOD 2000). A rare thing that
+happens among other rare things is not novel, a thing that happens again and again is not novel, and O(N * W) keeps a
+day of video affordable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vau.types import Float32, Float64
+
+_BLOCK = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Novelty:
+    """Distances to the usual, a row a sample."""
+
+    distance: Float64  # (N,) mean distance to the nearest neighbours, 0 where there are too few
+    factor: Float64  # (N,) that distance over the neighbours' own; about 1 is usual
+
+
+def novelty(
+    features: Float32,
+    times_s: Float64,
+    *,
+    floor: float,
+    neighbours: int = 5,
+    same_s: float = 2.0,
+    band_s: float = 300.0,
+) -> Novelty:
+    """Measures novelty of each sample within its own video.
+
+    Args:
+        features: (N, F).
+        times_s: (N,) increasing.
+        floor: distance below which differences are noise; it keeps the factor of near copies from exploding.
+        neighbours: how many nearest samples are averaged.
+        same_s: samples closer in time than this belong to the same moment and do not count.
+        band_s: samples farther in time than this do not count.
+
+    Returns:
+        Novelty; zeros where fewer than twice `neighbours` samples are comparable, as in clips of a few seconds.
+    """
+    count = len(times_s)
+    distance = np.zeros(count)
+    nearest = np.zeros((count, neighbours), np.int64)
+    enough = np.zeros(count, bool)
+    data = np.asarray(features, np.float64)
+    for start in range(0, count, _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, count))
+        left = int(np.searchsorted(times_s, times_s[rows[0]] - band_s))
+        right = int(np.searchsorted(times_s, times_s[rows[-1]] + band_s, side="right"))
+        columns = np.arange(left, right)
+        lag = np.abs(times_s[rows][:, None] - times_s[columns][None])
+        squared = (
+            (data[rows] ** 2).sum(1)[:, None] + (data[columns] ** 2).sum(1)[None] - 2 * data[rows] @ data[columns].T
+        )
+        apart = np.sqrt(np.maximum(squared, 0.0))
+        apart[(lag < same_s) | (lag > band_s)] = np.inf
+        comparable = np.isfinite(apart).sum(1) >= 2 * neighbours
+        if not comparable.any() or len(columns) < neighbours:
+            continue
+        order = np.argpartition(apart, neighbours - 1, axis=1)[:, :neighbours]
+        values = np.take_along_axis(apart, order, axis=1)
+        enough[rows] = comparable
+        distance[rows] = np.where(comparable, np.where(np.isfinite(values), values, 0.0).mean(1), 0.0)
+        nearest[rows] = columns[order]
+    usual = distance[nearest].mean(1)
+    return Novelty(distance, np.where(enough, distance / (usual + floor), 0.0))
