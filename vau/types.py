@@ -362,7 +362,7 @@ class EvidenceGraph(_ShortRepr):
     `kind`, `strength` in [0, 1].
     """
 
-    graph: nx.DiGraph = field(default_factory=nx.DiGraph)
+    graph: nx.DiGraph[Any] = field(default_factory=nx.DiGraph)
 
 
 @dataclass(frozen=True)

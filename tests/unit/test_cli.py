@@ -55,8 +55,8 @@ def analysed(monkeypatch) -> list:
         b"exit": typer.Exit(7),
     }
 
-    def fake(video, config=None, *, progress=None, notes=()):
-        calls.append((Path(video), config))
+    def fake(video, config=None, *, models=None, progress=None, notes=()):
+        calls.append((Path(video), config, models))
         if not Path(video).is_file():
             raise VideoOpenError(f"{str(video)!r}: cannot be opened: No such file or directory")
         content = Path(video).read_bytes()
@@ -69,6 +69,7 @@ def analysed(monkeypatch) -> list:
         return replace(report, video=info, notes=(*report.notes, *notes))
 
     monkeypatch.setattr("vau.pipeline.analyze", fake)
+    monkeypatch.setattr("vau.perception.observe.load_models", lambda config: object())
     return calls
 
 
@@ -185,6 +186,15 @@ def test_folder_run_goes_on_and_lists_failures(here, analysed):
     assert "c.avi" in closing
     assert "unexpected ZeroDivisionError" in closing
     assert (here / "reports" / "d" / "report.json").is_file()
+
+
+def test_models_are_loaded_once_for_many_videos(here, analysed):
+    for name in "abc":
+        video(here / "in" / f"{name}.mp4", name)
+    run("analyze", "in", "--quiet")
+    models = [call[2] for call in analysed]
+    assert models[0] is not None
+    assert all(item is models[0] for item in models)
 
 
 def test_json_of_a_folder_run_names_failures_too(here, analysed):

@@ -127,7 +127,7 @@ def test_a_chase_has_two_runners_at_three_times_the_pace(street_video, tmp_path)
 
 
 def test_an_unknown_scenario_is_named(street_video, tmp_path):
-    with pytest.raises(StagingError, match="explosion.*fall, chase"):
+    with pytest.raises(StagingError, match=r"explosion.*fall, chase"):
         stage(street_video, tmp_path / "x.mp4", "explosion")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from vau.cli.failures import BAD_INPUT, MISSING, Attempt, Failure, guard
 from vau.cli.inputs import expand
 from vau.cli.show import clean, console, print_json, show_report, summary
 from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce
+
+if TYPE_CHECKING:
+    from vau.config import Config
+    from vau.perception.observe import Models
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,13 @@ def analyze(
         settled = configuration(config, settings or (), sample_fps, sensitivity)
         wanted, failures = _find(videos, output)
         alone = len(wanted) + len(failures) == 1
-        done = 0
+        done, models = 0, None
         for video in wanted:
             attempt = Attempt(debug)
             with attempt:
-                _tell(produce(video, settled, out, quiet=quiet), video, output)
+                if models is None and len(wanted) > 1:
+                    models = _load(settled)
+                _tell(produce(video, settled, out, quiet=quiet, models=models), video, output)
             if attempt.failure is None:
                 done += 1
                 continue
@@ -63,6 +69,12 @@ def analyze(
             if attempt.failure.exit_code == MISSING:
                 break  # every other video would fail for the same reason
         _finish(done, failures, alone)
+
+
+def _load(config: Config) -> Models:
+    from vau.perception.observe import load_models
+
+    return load_models(config.perception)
 
 
 def _find(given: Sequence[str], output: Output) -> tuple[list[Path], list[tuple[str, Failure]]]:

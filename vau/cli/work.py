@@ -15,6 +15,7 @@ from vau.errors import ConfigError
 
 if TYPE_CHECKING:
     from vau.config import Config
+    from vau.perception.observe import Models
     from vau.types import Report
 
 DEFAULT_OUT = Path("reports")
@@ -66,8 +67,24 @@ def _setting(text: str) -> tuple[str, object]:
         raise ConfigError(f"--set {text!r}: the value is not readable as YAML") from error
 
 
-def produce(video: Path, config: Config, out: Path, *, quiet: bool, notes: tuple[str, ...] = ()) -> Result:
+def produce(
+    video: Path,
+    config: Config,
+    out: Path,
+    *,
+    quiet: bool,
+    models: Models | None = None,
+    notes: tuple[str, ...] = (),
+) -> Result:
     """Analyses one video and writes its report below `out`.
+
+    Args:
+        video: the file.
+        config: all settings.
+        out: folder of reports; the video's own is made inside.
+        quiet: whether to show no progress.
+        models: loaded models, to use again for many videos; None loads them.
+        notes: what a reader must know beforehand.
 
     Raises:
         VauError: whatever the stages raise.
@@ -77,9 +94,9 @@ def produce(video: Path, config: Config, out: Path, *, quiet: bool, notes: tuple
     from vau.weights import FILES
 
     with stages(video.name, quiet) as progress:
-        report = pipeline.analyze(video, config, progress=progress, notes=notes)
+        report = pipeline.analyze(video, config, models=models, progress=progress, notes=notes)
     folder = result_folder(out, video, report.video.sha256)
-    licences = {file.model: file.licence for file in FILES}
+    licences = {file.model: file.licence for file in FILES} | {report.scores.scorer: "Apache-2.0, part of vau"}
     files = write_all(report, folder, video_href=_relative(video, folder), licences=licences)
     return Result(report, files["report.json"], files["report.html"])
 

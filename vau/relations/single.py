@@ -62,7 +62,7 @@ def _ramp(values: Float64, low: float, high: float) -> Float64:
 def _falls(motion: Motion, down: Float64) -> Iterator[Relation]:
     track, times = motion.track, motion.times_s
     tops = track.boxes[:, 1].astype(np.float64)
-    best: tuple[float, int, float, float] | None = None
+    best: tuple[float, int, float] | None = None
     last_s = -np.inf
     for row in range(2, len(times) - 2):
         before = motion.rows(times[row] - _FALL_WINDOW_S, times[row] - 0.2) & track.detected
@@ -83,7 +83,7 @@ def _falls(motion: Motion, down: Float64) -> Iterator[Relation]:
             yield _fall(motion, best)
             best, last_s = None, times[row]
         if (best is None or surety > best[0]) and times[row] - last_s > _FALL_WINDOW_S:
-            best = (surety, row, drop, float(np.median(down[after])))
+            best = (surety, row, drop)
     if best is not None:
         yield _fall(motion, best)
 
@@ -93,13 +93,13 @@ def _larger_side(motion: Motion) -> Float64:
     return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
 
 
-def _fall(motion: Motion, best: tuple[float, int, float, float]) -> Relation:
-    surety, row, drop, _ = best
-    time_s = float(motion.times_s[row])
-    # The descent itself: from the last moment near the old height of the head to the first near the new one.
-    tops = motion.track.boxes[:, 1].astype(np.float64)
-    near = motion.rows(time_s - 1.0, time_s + 1.0)
-    fall_rate = float(np.max(np.gradient(tops, motion.times_s)[near]) / motion.size[row])
+def _fall(motion: Motion, best: tuple[float, int, float]) -> Relation:
+    surety, row, drop = best
+    # The fall is where the head comes down fastest, not the middle of the window that showed it.
+    descent = np.gradient(motion.track.boxes[:, 1].astype(np.float64), motion.times_s) / motion.size[row]
+    near = np.flatnonzero(motion.rows(motion.times_s[row] - 1.0, motion.times_s[row] + 1.0))
+    steepest = int(near[descent[near].argmax()])
+    time_s, fall_rate = float(motion.times_s[steepest]), float(descent[steepest])
     return Relation(
         "",
         motion.track.track_id,
