@@ -73,7 +73,7 @@ class EventsConfig(_Section):
     hold: float = Field(0.5, gt=0, le=1, description="share of the threshold above which an event lasts")
     snap_s: float = Field(1.0, ge=0, description="farthest boundary to which an event's start or end is moved")
     min_event_s: float = Field(0.5, gt=0)
-    merge_gap_s: float = Field(2.0, ge=0, description="events closer than this are one")
+    merge_gap_s: float = Field(6.0, ge=0, description="events closer than this are one")
 
 
 class SamplingConfig(_Section):

@@ -102,9 +102,13 @@ def _tell(result: Result, video: Path, output: Output) -> None:
 
 
 def _tell_failure(name: str, failure: Failure, output: Output) -> None:
-    typer.echo(f"error: {failure.message if name in failure.message else f'{name}: {failure.message}'}", err=True)
+    typer.echo(f"error: {_line(name, failure)}", err=True)
     if output.as_json:
         print_json({"video": name, "error": failure.message, "exit_code": failure.exit_code})
+
+
+def _line(name: str, failure: Failure) -> str:
+    return failure.message if name in failure.message else f"{name}: {failure.message}"
 
 
 def _finish(done: int, failures: list[tuple[str, Failure]], alone: bool) -> None:
@@ -115,5 +119,5 @@ def _finish(done: int, failures: list[tuple[str, Failure]], alone: bool) -> None
         raise typer.Exit(failures[0][1].exit_code)
     typer.echo(f"\n{done} analysed, {len(failures)} failed:", err=True)
     for name, failure in failures:
-        typer.echo(f"  {name}: {failure.message}", err=True)
+        typer.echo(f"  {_line(name, failure)}", err=True)
     raise typer.Exit(MISSING if failures[-1][1].exit_code == MISSING else BAD_INPUT)

@@ -22,7 +22,7 @@ def stages(title: str, quiet: bool) -> Iterator[Report | None]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TaskProgressColumn(markup=False),
+        TaskProgressColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     with Progress(*columns, console=screen, transient=True) as bars:

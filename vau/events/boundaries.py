@@ -23,6 +23,7 @@ from vau.types import Float32, Float64, Int64, Observations, Segments
 _LEAST_CHANGE = 1e-3
 _MAD_TO_SIGMA = 1.4826
 _SMOOTH = 0.25  # of the window
+_CUT_BACKGROUND = 4.0  # windows
 _PROMINENCE = 0.5  # of the threshold
 _BLOCK = 1024
 _LEAST_DURATION_S = 1e-3
@@ -75,8 +76,9 @@ def signal_ratio(features: Float32, times_s: Float64, config: EventsConfig) -> t
         return np.zeros(0), np.zeros(0), np.zeros(0)
     step = float(np.median(np.diff(times_s)))
     window = max(1, round(config.window_s / step))
-    background = round(config.background_s / step)
-    scales = [_ratio(features, half, background) for half in sorted({1, window})]
+    # A cut lasts one frame, so a short background suffices for it and follows the activity of each scene.
+    short_s = min(_CUT_BACKGROUND * config.window_s, config.background_s)
+    scales = [_ratio(features, 1, round(short_s / step)), _ratio(features, window, round(config.background_s / step))]
     excesses = np.stack([_excess(ratio, config) for ratio in scales])
     best = excesses.argmax(axis=0)
     gaps = np.arange(len(best))

@@ -13,6 +13,7 @@ import networkx as nx
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from scipy import sparse
+from scipy.fft import dct
 
 from vau.events.features import NodeFeatures
 from vau.types import Float32, Float64, Int64
@@ -97,7 +98,7 @@ def propagate(features: Float32, graph: EventGraph, share: float) -> Float32:
     """Mixes every node's feature with those of its neighbours by orthogonal graph attention, once.
 
     ``F + share A F V`` with ``A = softmax((F Q)(F K)^T / sqrt(d) + log E)`` over a node's edges E, Q and K random with
-    orthonormal columns, V random orthogonal, all of a fixed seed.
+    orthonormal columns, V orthogonal (random signs, then a cosine transform: no dense matrix), all of a fixed seed.
 
     Args:
         features: (N, C).
@@ -113,7 +114,7 @@ def propagate(features: Float32, graph: EventGraph, share: float) -> Float32:
     rng = np.random.default_rng(_SEED)
     dim = min(_QUERY_DIM, channels)
     query, key = _orthonormal(rng, channels, dim), _orthonormal(rng, channels, dim)
-    value = _orthonormal(rng, channels, channels)
+    signs = rng.choice(np.array([-1, 1], np.float32), channels)
     queries, keys = features @ query, features @ key
     result = np.empty_like(features)
     for start in range(0, count, _BLOCK):
@@ -126,7 +127,7 @@ def propagate(features: Float32, graph: EventGraph, share: float) -> Float32:
         attention = np.where(present, np.exp(logits - np.where(np.isfinite(top), top, 0)), 0)
         attention /= np.maximum(attention.sum(axis=1, keepdims=True), 1e-12)
         mixed = np.einsum("nk,nkc->nc", attention.astype(np.float32), features[edges])
-        result[rows] = features[rows] + share * (mixed @ value)
+        result[rows] = features[rows] + share * dct(mixed * signs, axis=1, norm="ortho")
     return result
 
 

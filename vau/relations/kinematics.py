@@ -31,6 +31,7 @@ class Motion:
     velocity: Float64  # (T, 2) body sizes a second
     speed: Float64  # (T,)
     aspect: Float64  # (T,) width over height, smoothed
+    cut: Bool  # (T,) True where an edge of the frame cuts the box
     tilt: Float64  # (T,) degrees of the torso from upright, NaN where no pose shows it
     step_s: float
 
@@ -77,7 +78,17 @@ def measure(track: Track, frame_size: tuple[int, int]) -> Motion:
     velocity[cut] *= 0.5
     aspect = median_filter(width / height, min(smooth, 3), mode="nearest")
     return Motion(
-        track, times, size, centre, foot, velocity, np.hypot(*velocity.T), aspect, _tilt(track.keypoints, len(times)), step
+        track=track,
+        times_s=times,
+        size=size,
+        centre=centre,
+        foot=foot,
+        velocity=velocity,
+        speed=np.hypot(*velocity.T),
+        aspect=aspect,
+        cut=cut,
+        tilt=_tilt(track.keypoints, len(times)),
+        step_s=step,
     )
 
 

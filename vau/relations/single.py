@@ -50,7 +50,7 @@ def lying_evidence(motion: Motion) -> Float64:
     A standing body is about 0.4 as wide as it is high, a sitting one 0.7 to 0.9, one that lies across the view 2 and
     more. One that lies along the line of sight is missed by the box and shows, if at all, in the torso.
     """
-    by_box = _ramp(motion.aspect, 0.85, 1.35)
+    by_box = _ramp(motion.aspect, 1.0, 1.7)
     by_torso = _ramp(motion.tilt, 40.0, 70.0)
     return np.where(np.isnan(by_torso), by_box, 0.7 * by_box + 0.3 * np.nan_to_num(by_torso))
 
@@ -71,8 +71,10 @@ def _falls(motion: Motion, down: Float64) -> Iterator[Relation]:
             continue
         sizes = np.median(_larger_side(motion)[after]) / np.median(_larger_side(motion)[before])
         moved = np.hypot(*(np.median(motion.centre[after], 0) - np.median(motion.centre[before], 0)))
-        # The same body lies about as long as it stood, near where it stood; else the box went to something else.
-        if not _SAME_BODY[0] < sizes < _SAME_BODY[1] or moved > 1.2 * motion.size[row]:
+        # The same body lies about as long as it stood, near where it stood; else the box went to something else. One
+        # who walks out of the picture shrinks to a wide stump at its edge, so there the full length must be seen.
+        shortest = 0.85 if motion.cut[after].mean() > 0.3 else _SAME_BODY[0]
+        if not shortest < sizes < _SAME_BODY[1] or moved > 1.2 * motion.size[row]:
             continue
         change = float(np.median(down[after]) - np.median(down[before]))
         drop = float((np.median(tops[after]) - np.median(tops[before])) / motion.size[row])

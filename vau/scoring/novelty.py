@@ -31,7 +31,6 @@ def novelty(
     *,
     floor: float,
     neighbours: int = 5,
-    same_s: float = 2.0,
     band_s: float = 300.0,
 ) -> Novelty:
     """Measures novelty of each sample within its own video.
@@ -41,7 +40,6 @@ def novelty(
         times_s: (N,) increasing.
         floor: distance below which differences are noise; it keeps the factor of near copies from exploding.
         neighbours: how many nearest samples are averaged.
-        same_s: samples closer in time than this belong to the same moment and do not count.
         band_s: samples farther in time than this do not count.
 
     Returns:
@@ -52,6 +50,8 @@ def novelty(
     nearest = np.zeros((count, neighbours), np.int64)
     enough = np.zeros(count, bool)
     data = np.asarray(features, np.float64)
+    # Samples of the same moment do not count: two seconds, less in a clip that is hardly longer.
+    same_s = min(max(float(times_s[-1] - times_s[0]) / 5, 0.75), 2.0) if count else 0.0
     for start in range(0, count, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, count))
         left = int(np.searchsorted(times_s, times_s[rows[0]] - band_s))

@@ -109,13 +109,13 @@ def relation_surprise(observations: Observations, relations: Sequence[Relation],
 
 
 def light_change(observations: Observations, gain: float) -> Float64:
-    """Returns how suddenly the whole picture becomes lighter or darker (half level 0.15 of full scale in half a second)."""
+    """Returns how suddenly the whole picture becomes lighter or darker (half level 0.25 of full scale in half a second)."""
     if len(observations) < 3:
         return np.zeros(len(observations))
     light = observations.channel("luminance").astype(np.float64)
     change = np.abs(light - np.roll(light, 2))
     change[:2] = 0.0
-    return level(gain * change, 0.15) * _away_from_cuts(observations)
+    return level(gain * change, 0.25) * _away_from_cuts(observations)
 
 
 def trust_in_flow(observations: Observations) -> Float64:
