@@ -61,6 +61,6 @@ $(VENV)/.installed: $(VENV)/.made $(SOURCES)
 	@touch $@
 
 $(VENV)/.editable: $(VENV)/.made pyproject.toml
-	$(PIP) --editable '.[dev,eval]'
+	$(PIP) --editable '.[dev,eval,decord]'
 	@rm -f $(VENV)/.installed
 	@touch $@

@@ -21,7 +21,6 @@ from rich.progress import track
 
 from vau import __version__
 from vau.config import VideoConfig
-from vau.errors import InputError
 from vau.eval.frame import LabelledScores, pooled_auc, pooled_auc_interval
 
 Item = TypeVar("Item")
@@ -32,23 +31,21 @@ _BUSY = 0.5  # load at the start above which timings say little
 
 @dataclass(frozen=True)
 class Area:
-    """An ROC area with its 95 % bootstrap interval."""
+    """An ROC area with its 95 % bootstrap interval; without one where a single group is all there is."""
 
     auc: float
-    low: float
-    high: float
+    interval: tuple[float, float] | None
 
     def __str__(self) -> str:
-        return f"{self.auc:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.auc:.3f}" + (" [{:.3f}, {:.3f}]".format(*self.interval) if self.interval else "")
 
 
 def area(groups: Sequence[LabelledScores]) -> Area | None:
     """Returns the ROC area over all scores, with whole groups resampled; None where one class is all there is."""
-    try:
-        auc = pooled_auc(groups) if groups else None
-    except InputError:
-        auc = None
-    return None if auc is None else Area(auc, *pooled_auc_interval(groups))
+    labels = [label for group in groups for label in group.labels.tolist()]
+    if all(labels) or not any(labels):
+        return None
+    return Area(pooled_auc(groups), pooled_auc_interval(groups) if len(groups) > 1 else None)
 
 
 def grey_differences(path: Path, config: VideoConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -92,9 +92,9 @@ def repeat_clip(source: Path, target: Path, times: int) -> None:
                 copy = copy or out.add_stream_from_template(stream)
                 end = 0
                 for packet in container.demux(stream):
-                    if packet.dts is None:
+                    if packet.pts is None or packet.dts is None:
                         continue
-                    end = max(end, packet.pts + packet.duration)
+                    end = max(end, packet.pts + (packet.duration or 0))
                     packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, copy
                     out.mux(packet)
                 offset += end
@@ -169,7 +169,7 @@ def _footage(folder: Path) -> Path:
 
 
 def print_runs(runs: dict[str, Run]) -> None:
-    """Prints all runs, then the stages of each, and what an hour more of video adds to memory."""
+    """Prints all runs, then the stages of each, and what the longer video adds to memory."""
     head = ("run", "video s", "wall s", "x real time", "peak RSS MiB", "report.json MiB")
     rows = [
         (name, f"{r.video_s:.0f}", f"{r.wall_s:.1f}", f"{r.times_real:.2f}", f"{r.peak_mib:.0f}", f"{r.report_mib:.1f}")
@@ -187,9 +187,8 @@ def print_runs(runs: dict[str, Run]) -> None:
     )
     if "memory" in runs:
         short, long = runs["speed"], runs["memory"]
-        growth = (long.peak_mib - short.peak_mib) / ((long.video_s - short.video_s) / 3600)
         print(f"Peak memory: {short.peak_mib:.0f} MiB for {short.video_s:.0f} s, {long.peak_mib:.0f} MiB for", end=" ")
-        print(f"{long.video_s:.0f} s: {growth:+.0f} MiB an hour of video.")
+        print(f"{long.video_s:.0f} s of video: {long.peak_mib - short.peak_mib:+.0f} MiB.")
     print("Wanted on 2 cores: first report within 30 s, 2 x real time, below 1536 MiB and flat in length.")
 
 

@@ -65,9 +65,7 @@ def analyze(
 
     # Perceive: one pass over the frames gives flow, embeddings, detections and, at its end, tracks.
     with clock.stage("perceive"):
-        frames = open_stream(
-            path, config.video, fps=config.video.motion_fps, max_side=config.video.max_side, info=info
-        )
+        frames = open_stream(path, config.video, fps=config.video.motion_fps, max_side=config.video.max_side, info=info)
         seen = observe(
             frames,
             info,
@@ -155,9 +153,7 @@ def _with_pictures(
             picture = Image.fromarray(batch.images[row])
             buffer = io.BytesIO()
             picture.save(buffer, "JPEG", quality=config.report.jpeg_quality)
-            pictured.append(
-                replace(keyframe, jpeg=buffer.getvalue(), width=picture.width, height=picture.height)
-            )
+            pictured.append(replace(keyframe, jpeg=buffer.getvalue(), width=picture.width, height=picture.height))
     return tuple(pictured)
 
 

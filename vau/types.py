@@ -174,9 +174,7 @@ class Track(_ShortRepr):
         rows = len(self.times_s)
         if rows == 0:
             raise ValueError("a track needs at least one row")
-        _check_rows(
-            "Track", rows, boxes=self.boxes, detected=self.detected, flow=self.flow, keypoints=self.keypoints
-        )
+        _check_rows("Track", rows, boxes=self.boxes, detected=self.detected, flow=self.flow, keypoints=self.keypoints)
         _check_times(self.times_s, "times_s")
 
     @property

@@ -28,7 +28,7 @@ TELLTALE = {
     "collided": "collided|collision",
     "fell": "fell|fall",
     "lying": "lay on|stayed down|stayed on the ground|person lying",
-    "running": "ran(?! after)|running",
+    "running": "running speed|running person",
     "fighting": "fought|fight",
     "carrying": "carried",
     "riding": "rode|ride",

@@ -99,7 +99,9 @@ def test_unreadable_or_dangerous_yaml_is_a_config_error(tmp_path, text):
         load(tmp_path, text)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="yaml's constructors raise ValueError for impossible dates and numbers")
+@pytest.mark.xfail(
+    strict=True, raises=ValueError, reason="yaml's constructors raise ValueError for impossible dates and numbers"
+)
 @pytest.mark.parametrize("text", ["video: 2001-13-45", "video: !!int x", "video: !!float x", "video: " + "9" * 5000])
 def test_impossible_scalars_are_a_config_error(tmp_path, text):
     with pytest.raises(ConfigError):
@@ -137,7 +139,9 @@ def test_overrides_replace_single_values():
     assert Config().with_overrides({}) == Config()
 
 
-@pytest.mark.parametrize("key", ["video.sampel_fps", "vidoe.sample_fps", "video", "", ".", "video.", "video.sample_fps.x", "a.b.c"])
+@pytest.mark.parametrize(
+    "key", ["video.sampel_fps", "vidoe.sample_fps", "video", "", ".", "video.", "video.sample_fps.x", "a.b.c"]
+)
 def test_overrides_refuse_unknown_keys(key):
     with pytest.raises(ConfigError):
         Config().with_overrides({key: 1})

@@ -54,8 +54,8 @@ def test_threshold_argument_wins():
 
 def test_close_events_are_one_and_distant_ones_two():
     near, far = bump(200, (40, 50, 0.8), (56, 60, 0.7)), bump(200, (40, 50, 0.8), (70, 80, 0.9))
-    assert len(find_events(track(near), whole(50), EventsConfig())) == 1
-    events = find_events(track(far), whole(50), EventsConfig())
+    assert len(find_events(track(near), whole(50), EventsConfig(merge_gap_s=2))) == 1
+    events = find_events(track(far), whole(50), EventsConfig(merge_gap_s=2))
     assert [event.event_id for event in events] == ["E1", "E2"]
 
 
@@ -84,7 +84,7 @@ def test_a_hole_in_time_parts_events():
     times = np.r_[np.arange(20) / 4, 60 + np.arange(20) / 4]
     scores = np.full(40, 0.9, np.float32)
     series = ScoreTrack(times, scores, "test", scores[:, None], ("a",))
-    events = find_events(series, whole(65), EventsConfig())
+    events = find_events(series, whole(65), EventsConfig(merge_gap_s=2))
     assert len(events) == 2 and events[0].end_s < 6 and events[1].start_s > 59
 
 

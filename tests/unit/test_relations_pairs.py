@@ -56,7 +56,9 @@ def test_two_who_run_are_not_always_a_chase(second, pace):
     assert "chasing" not in found(walker(1, times, (300, 640), (240, 0)), walker(2, times, second, pace))
 
 
-@pytest.mark.xfail(strict=True, reason="any lead however small counts as being behind: joggers abreast chase each other")
+@pytest.mark.xfail(
+    strict=True, reason="any lead however small counts as being behind: joggers abreast chase each other"
+)
 def test_joggers_side_by_side_do_not_chase():
     times = clock(3.0)
     assert "chasing" not in found(walker(1, times, (300, 500), (240, 0)), walker(2, times, (305, 590), (240, 0)))
@@ -95,7 +97,7 @@ def test_overlap_without_a_common_ground_line_is_no_contact():
     times = clock(5.0)
     near = track(1, times, standing(line(times, (600, 700), (0, 0)), 400))
     far = track(2, times, standing(line(times, (600, 500), (0, 0)), 300))
-    assert not set(found(near, far)) & {"in contact", "near", "fighting", "hit"}
+    assert not set(found(near, far)) & {"in contact", "fighting", "hit"}
     beside = track(2, times, standing(line(times, (640, 700), (0, 0)), 400))
     assert "in contact" in found(near, beside)
 
@@ -108,16 +110,17 @@ def test_a_car_that_passes_far_behind_a_person_does_not_hit_him():
 
 
 def crash(stop: bool, foot: float = 500.0):
-    """Returns a car that drives into a standing one at 2.5 s and stops there, or drives on in front of it."""
-    times = clock(6.0)
-    way = 100 + 240 * times
-    return car(1, times, np.minimum(way, 700) if stop else way, foot), car(2, times, 880.0, 500.0)
+    """Returns a car that drives into a standing one at about 2 s and stops there, or drives on in front of it."""
+    times = clock(4.0)
+    way = 50 + 330 * times
+    moving = car(1, times, np.minimum(way, 792) if stop else way, foot, 150.0)
+    return moving, car(2, times, 930.0, 500.0, 150.0)
 
 
 def test_a_car_that_drives_into_another_collides():
     (collision,) = found(*crash(True))["collided"]
     assert (collision.subject, collision.object) == (1, 2)
-    assert collision.start_s == pytest.approx(2.5, abs=0.6)
+    assert collision.start_s == pytest.approx(2.2, abs=0.6)
     assert collision.end_s - collision.start_s < 1.5
 
 
@@ -149,7 +152,13 @@ def test_calm_or_distant_people_do_not_fight():
 
 def churning():
     """Returns motion channels of violent motion between the two brawlers."""
-    return {"incoherence_max": 0.8, "speed_block_max": 1.0, "direction_entropy": 0.95, "incoherence_x": 690 / 1280, "incoherence_y": 450 / 720}
+    return {
+        "incoherence_max": 0.8,
+        "speed_block_max": 1.0,
+        "direction_entropy": 0.95,
+        "incoherence_x": 690 / 1280,
+        "incoherence_y": 450 / 720,
+    }
 
 
 def test_violent_motion_where_two_people_are_is_a_fight():
@@ -163,14 +172,16 @@ def test_one_fight_seen_in_two_ways_is_one_relation():
     assert len(found(*brawlers(1.6), **churning())["fighting"]) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the two finders put the pair in different orders, so the pieces are not joined")
-def test_one_fight_seen_in_two_ways_is_one_relation_whoever_is_counted_more():
-    first, second = brawlers(1.6)
-    times = second.times_s[:-9]
-    # The second arrives first in the list of tracks but is away from the brawl's centre for its last seconds.
-    gone = walker(1, times, (720, 500), (0, 0), parts=1.6, spread=0.9)
-    stays = walker(2, first.times_s, (660, 500), (0, 0), parts=1.6, spread=0.9)
-    assert len(found(gone, stays, **churning())["fighting"]) == 1
+@pytest.mark.xfail(
+    strict=True, reason="the two finders may order the pair differently, and then the pieces are not joined"
+)
+def test_one_fight_seen_in_two_ways_is_one_relation_whoever_takes_longer_part():
+    times = clock(8.0)
+    first = walker(1, times[:21], (660, 500), (0, 0), parts=1.6, spread=0.9)
+    second = walker(2, times, (720, 500), (0, 0), parts=1.6, spread=0.9)
+    third = walker(3, times[13:], (620, 480), (0, 0))
+    fights = found(first, second, third, **churning())["fighting"]
+    assert len({frozenset((fight.subject, fight.object)) for fight in fights}) == len(fights)
 
 
 def test_a_rider_and_his_bicycle_are_one():
@@ -196,9 +207,13 @@ def test_order_of_tracks_does_not_matter():
     assert found(*pair[::-1])["collided"][0].subject == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a rider who leans in is within a body of his horse's feet; riders count as running")
+@pytest.mark.xfail(
+    strict=True, reason="a person on a bicycle is a person who moves at running speed: severity 0.3 for every cyclist"
+)
 def test_a_rider_does_not_run():
     times = clock(4.0)
     person = walker(1, times, (100, 500), (240, 0))
     bicycle = track(2, times, standing(line(times, (100, 510), (240, 0)), 60, 90), "bicycle")
-    assert "running" not in found(person, bicycle)
+    seen = found(person, bicycle)
+    assert "riding" in seen
+    assert "running" not in seen

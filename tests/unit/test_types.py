@@ -66,7 +66,9 @@ def test_frame_batch_refuses(images, times, indices, words):
         FrameBatch(images, np.array(times), np.array(indices))
 
 
-@pytest.mark.parametrize("box", [[3, 2, 1, 4], [1, 4, 3, 2], [1, 1, 1, 2], [1, 2, 3], [1, 2, np.nan, 4], [1, 2, np.inf, 4]])
+@pytest.mark.parametrize(
+    "box", [[3, 2, 1, 4], [1, 4, 3, 2], [1, 1, 1, 2], [1, 2, 3], [1, 2, np.nan, 4], [1, 2, np.inf, 4]]
+)
 def test_detection_refuses_boxes(box):
     with pytest.raises(ValueError, match="box"):
         Detection("person", 0.5, np.array(box, np.float32), "m")
@@ -90,7 +92,13 @@ def test_confidence_lies_in_the_unit_interval(confidence):
 @pytest.mark.parametrize(
     "change",
     [
-        {"times_s": np.zeros(0), "boxes": np.zeros((0, 4)), "detected": np.zeros(0, bool), "flow": np.zeros((0, 4)), "keypoints": None},
+        {
+            "times_s": np.zeros(0),
+            "boxes": np.zeros((0, 4)),
+            "detected": np.zeros(0, bool),
+            "flow": np.zeros((0, 4)),
+            "keypoints": None,
+        },
         {"boxes": np.zeros((3, 4))},
         {"detected": np.ones(2, bool)},
         {"flow": np.zeros((5, 4))},
@@ -105,7 +113,9 @@ def test_track_refuses(change):
 
 
 @pytest.mark.xfail(strict=True, reason="only the number of rows and dimensions is checked, not the columns")
-@pytest.mark.parametrize("change", [{"boxes": np.zeros((33, 3))}, {"flow": np.zeros((33, 2))}, {"keypoints": np.zeros((33, 5, 2))}])
+@pytest.mark.parametrize(
+    "change", [{"boxes": np.zeros((33, 3))}, {"flow": np.zeros((33, 2))}, {"keypoints": np.zeros((33, 5, 2))}]
+)
 def test_track_refuses_wrong_columns(change):
     with pytest.raises(ValueError, match="."):
         dataclasses.replace(falling(1), **change)
@@ -147,7 +157,9 @@ def test_score_track_refuses(change, words):
         score_track(**change)
 
 
-@pytest.mark.parametrize(("edges", "strengths"), [([0.0], [0.0]), ([0.0, 0.0], [0, 0]), ([0.0, 1.0], [0.0]), ([0, 1, np.nan], [0, 0, 0])])
+@pytest.mark.parametrize(
+    ("edges", "strengths"), [([0.0], [0.0]), ([0.0, 0.0], [0, 0]), ([0.0, 1.0], [0.0]), ([0, 1, np.nan], [0, 0, 0])]
+)
 def test_segments_refuse(edges, strengths):
     with pytest.raises(ValueError, match="."):
         Segments(np.array(edges), np.array(strengths))
@@ -157,7 +169,10 @@ def test_segments_count_the_parts_between_edges():
     assert len(Segments(np.array([0.0, 1.0, 5.0]), np.zeros(3))) == 2
 
 
-@pytest.mark.parametrize(("start", "end", "peak"), [(1, 0, 0.5), (0, 1, 2), (0, 1, float("nan")), (float("nan"), 1, 0.5), (0, float("inf"), 1)])
+@pytest.mark.parametrize(
+    ("start", "end", "peak"),
+    [(1, 0, 0.5), (0, 1, 2), (0, 1, float("nan")), (float("nan"), 1, 0.5), (0, float("inf"), 1)],
+)
 def test_event_refuses_times(start, end, peak):
     with pytest.raises(ValueError, match="start_s|peak_s"):
         Event("E1", start, end, peak, 0.5)
@@ -185,7 +200,13 @@ def test_reprs_show_shapes_and_stay_short():
     shown = repr(long)
     assert "float32[2401, 4]" in shown
     seen = observations([long] * 9)
-    for item in (long, seen, score_track(), Segments(np.arange(99.0), np.zeros(99)), FrameBatch(IMAGES, np.arange(2.0), np.arange(2))):
+    for item in (
+        long,
+        seen,
+        score_track(),
+        Segments(np.arange(99.0), np.zeros(99)),
+        FrameBatch(IMAGES, np.arange(2.0), np.arange(2)),
+    ):
         assert len(repr(item)) < 1500, type(item)
     assert "<9 items>" in repr(seen)
     key = types.Keyframe("K1", 1.0, "pre", "E1", jpeg=b"x" * 100_000)
@@ -211,7 +232,11 @@ def test_track_says_when_it_is_there_and_what_it_is_called():
 
 
 def test_account_gives_its_sentences_by_role():
-    claims = (Claim("A fall.", "title", (), (), 1.0), Claim("One.", "why", (), (), 1.0), Claim("Two.", "why", (), (), 1.0))
+    claims = (
+        Claim("A fall.", "title", (), (), 1.0),
+        Claim("One.", "why", (), (), 1.0),
+        Claim("Two.", "why", (), (), 1.0),
+    )
     account = types.Account(None, claims, 1, 0.5)
     assert account.title == "A fall."
     assert account.role("why") == "One. Two."

@@ -1,9 +1,9 @@
 """Event boundaries: where the features of a video change by much more than they usually do around that time.
 
 After EventVAD (arXiv 2504.13092): composite discontinuity, signal ratio against a running level, robust threshold,
-merging. Ours: means of a window on each side are compared instead of two frames, everything is centred in time (no
-lag), the threshold is a scaled MAD of log ratios with a least prominence, the strongest boundary of a cluster is kept,
-and segments partition the video exactly. It does not know what an event means, only that something changed.
+merging. Ours: two scales (neighbouring frames, and means of a window on each side), everything centred in time (no
+lag), a threshold of scaled MADs with a least ratio and prominence, the strongest boundary of a cluster kept, and
+segments that partition the video exactly. It does not know what an event means, only that something changed.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def segment(observations: Observations, config: EventsConfig) -> Segments:
             `min_ratio`, `min_segment_s`.
 
     Returns:
-        Segments of at least `min_segment_s` (or the whole video as one) from 0 to the duration; a boundary lies midway
-        between two sampled frames; its strength in [0, 1) is the share of the change that exceeds the background:
-        0.5 is twice, 0.9 ten times the background. A video without length is taken as one of a millisecond.
+        Segments from 0 to the duration, each of at least `min_segment_s` but for the first and the last, which may be
+        as short as half of `window_s`. A boundary lies midway between two sampled frames; its strength in [0, 1) is
+        the share of the change that exceeds the background: 0.5 is twice, 0.9 ten times the background. A video
+        without length is taken as one of a millisecond.
     """
     times = observations.times_s
     last_s = float(times[-1]) if len(times) else 0.0

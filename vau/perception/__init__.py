@@ -1,0 +1,1 @@
+"""Perception: flow, models and trackers; frames in, Observations out."""

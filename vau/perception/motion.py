@@ -149,12 +149,12 @@ class MotionMeter:
             return row
         rows = np.stack(self._rows)
         self._rows.clear()
-        row = rows.mean(axis=0)
+        row: Float32 = rows.mean(axis=0, dtype=np.float32)
         for index in _EXTREMES:
             row[index] = rows[:, index].max()
         strongest = rows[:, _INCOHERENCE_MAX].argmax()
         row[_INCOHERENCE_X], row[_INCOHERENCE_Y] = rows[strongest, _INCOHERENCE_X], rows[strongest, _INCOHERENCE_Y]
-        return row.astype(np.float32)
+        return row
 
     def _measure(self, small: UInt8, grey: UInt8, step_s: float) -> Float32:
         assert self._grey is not None and self._small is not None
@@ -245,7 +245,7 @@ def _camera_flow(flow: Float32) -> Float32:
 
 
 def _cut(before: UInt8, after: UInt8) -> float:
-    """Returns 0 for frames of one shot and towards 1 for frames of two: colour histograms and thumbnails both differ."""
+    """Returns 0 for frames of one shot and towards 1 for two shots: colour histograms and thumbnails both differ."""
     histograms = [
         cv2.normalize(cv2.calcHist([image], [0, 1, 2], None, [8, 8, 8], [0, 256] * 3), None, 1, 0, cv2.NORM_L1)
         for image in (before, after)

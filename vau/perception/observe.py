@@ -9,13 +9,15 @@ import cv2
 import numpy as np
 
 from vau.config import PerceptionConfig
-from vau.perception.fusion import attention, fuse, moving_blobs, plausible
+from vau.perception.fusion import attention, fuse, moving_blobs, overlap, plausible
 from vau.perception.models import Detector, Embedder
 from vau.perception.motion import MOTION_CHANNELS, SHOT_CHANGE, FlowField, MotionMeter
 from vau.perception.tracking import Linker
 from vau.types import Detection, Float32, FrameBatch, Observations, UInt8, VideoInfo
 
 _CUT = MOTION_CHANNELS.index("cut")
+_RECALLS = 2  # places a frame
+_RECALL_SIZE = 2.6  # body sizes
 _POSE_SIDE = 288
 # MoveNet's person score is a mean over joints and runs at about half of what a detector says of the same people; a
 # lying or half hidden person reaches 0.15 in frame after frame where a detector sees nothing.
@@ -63,7 +65,11 @@ def load_models(config: PerceptionConfig) -> Models:
         embedder = OpenClipEmbedder(config.clip_model, config.clip_pretrained)
     else:
         embedder = EfficientNetEmbedder(threads=config.threads)
-    return Models(detector, embedder, MoveNetPose(input_side=_POSE_SIDE, threads=config.threads, min_confidence=_POSE_MIN) if config.pose else None)
+    return Models(
+        detector,
+        embedder,
+        MoveNetPose(input_side=_POSE_SIDE, threads=config.threads, min_confidence=_POSE_MIN) if config.pose else None,
+    )
 
 
 def observe(
@@ -107,7 +113,9 @@ def observe(
                 linker.cut()
             embeddings.append(models.embedder.embed(image[None])[0])
             # The zoomed view costs as much as the whole one, so it is taken at every second sampled frame.
-            found = _look(image, meter.latest, models, zoom=len(times) % 2 == 1)
+            found = _look(
+                image, meter.latest, models, zoom=len(times) % 2 == 1, recall=linker.unseen(time_s), info=info
+            )
             flows = _flows(found, meter.latest, image)
             upright = [_to_source(item, image, info) for item in found]
             linker.update(time_s, upright, flows)
@@ -116,8 +124,8 @@ def observe(
             progress(end_s)
     return Observations(
         times_s=np.array(times),
-        embeddings=np.stack(embeddings) if embeddings else np.zeros((0, models.embedder.dim)),
-        motion=np.stack(motion) if motion else np.zeros((0, len(MOTION_CHANNELS))),
+        embeddings=np.stack(embeddings) if embeddings else np.zeros((0, models.embedder.dim), np.float32),
+        motion=np.stack(motion) if motion else np.zeros((0, len(MOTION_CHANNELS)), np.float32),
         motion_channels=MOTION_CHANNELS,
         tracks=linker.tracks(times),
         detections=tuple(seen),
@@ -127,19 +135,26 @@ def observe(
     )
 
 
-def _look(image: UInt8, flow: FlowField | None, models: Models, *, zoom: bool) -> list[Detection]:
-    """Returns fused detections of one frame, in pixels of that frame."""
+def _look(
+    image: UInt8, flow: FlowField | None, models: Models, *, zoom: bool, recall: list[Float32], info: VideoInfo
+) -> list[Detection]:
+    """Returns fused detections of one frame, in pixels of that frame.
+
+    Besides the whole frame, `zoom` looks at the square with most motion, and `recall` names places, in pixels of the
+    source, where people were seen last and the pose model looks for them again.
+    """
     found = _detect(image, models)
     height, width = image.shape[:2]
     square = attention(flow, (width, height)) if zoom and flow is not None else None
     if square is not None:
-        x0, y0, x1, y1 = square.round().astype(int)
-        crop = np.ascontiguousarray(image[y0:y1, x0:x1])
-        found += [
-            _move(item, x0, y0)
-            for item in _detect(crop, models)
-            if not _cut_off(item.box, crop.shape, (x0 > 1, y0 > 1, x1 < width - 1, y1 < height - 1))
-        ]
+        found += _detect_within(image, square, lambda crop: _detect(crop, models))
+    if models.pose is not None:
+        scale = width / info.width
+        # Nothing to do where the whole frame has just shown someone at the place.
+        places = [box * scale for box in recall]
+        places = [box for box in places if not any(overlap(box, item.box) > 0.2 for item in found)]
+        for box in places[:_RECALLS]:
+            found += _detect_within(image, _square_around(box, width, height), lambda crop: _poses(crop, models))
     found = fuse([item for item in found if plausible(item, (width, height))])
     if flow is not None:
         found += moving_blobs(flow, found, flow.velocity.shape[1] / width)
@@ -147,13 +162,33 @@ def _look(image: UInt8, flow: FlowField | None, models: Models, *, zoom: bool) -
 
 
 def _detect(image: UInt8, models: Models) -> list[Detection]:
-    found = list(models.detector.detect(image[None])[0])
-    if models.pose is not None:
-        found += [
-            Detection(item.label, min(_POSE_GAIN * item.confidence, 0.95), item.box, item.source, item.keypoints)
-            for item in models.pose.detect(image[None])[0]
-        ]
-    return found
+    return list(models.detector.detect(image[None])[0]) + _poses(image, models)
+
+
+def _poses(image: UInt8, models: Models) -> list[Detection]:
+    if models.pose is None:
+        return []
+    return [
+        Detection(item.label, min(_POSE_GAIN * item.confidence, 0.95), item.box, item.source, item.keypoints)
+        for item in models.pose.detect(image[None])[0]
+    ]
+
+
+def _detect_within(image: UInt8, square: Float32, detect: Callable[[UInt8], list[Detection]]) -> list[Detection]:
+    """Returns what is seen in a part of the frame, but for objects that the part's own edges cut."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = square.round().astype(int)
+    crop = np.ascontiguousarray(image[y0:y1, x0:x1])
+    inner = (x0 > 1, y0 > 1, x1 < width - 1, y1 < height - 1)
+    return [_move(item, x0, y0) for item in detect(crop) if not _cut_off(item.box, crop.shape, inner)]
+
+
+def _square_around(box: Float32, width: int, height: int) -> Float32:
+    """Returns a square (4,) around a body, wide enough for it to lie in any direction."""
+    half = min(_RECALL_SIZE * max(box[2] - box[0], box[3] - box[1]), width, height) / 2
+    x = min(max((box[0] + box[2]) / 2, half), width - half)
+    y = min(max((box[1] + box[3]) / 2, half), height - half)
+    return np.array([x - half, y - half, x + half, y + half], np.float32)
 
 
 def _cut_off(box: Float32, shape: tuple[int, ...], inner: tuple[bool, bool, bool, bool]) -> bool:
@@ -173,9 +208,7 @@ def _to_source(item: Detection, image: UInt8, info: VideoInfo) -> Detection:
     height, width = image.shape[:2]
     x, y = info.width / width, info.height / height
     keypoints = None if item.keypoints is None else item.keypoints * np.array([x, y, 1], np.float32)
-    return Detection(
-        item.label, item.confidence, item.box * np.array([x, y, x, y], np.float32), item.source, keypoints
-    )
+    return Detection(item.label, item.confidence, item.box * np.array([x, y, x, y], np.float32), item.source, keypoints)
 
 
 def _flows(found: list[Detection], flow: FlowField | None, image: UInt8) -> list[Float32]:

@@ -18,6 +18,7 @@ from vau.perception.fusion import PERSON, group
 from vau.types import Detection, Float32, Track
 
 _LOST_S = 2.0
+_RECALL_S = 3.0
 _MIN_SIGHTINGS = 3
 _STITCH_REACH = 0.5  # box sizes
 _STILL = 0.05  # box sizes a second; below it nothing inside the box ever moved
@@ -82,6 +83,23 @@ class Linker:
             return []
         rows = linked.data["row"]
         return [(int(row), int(key)) for row, key in zip(rows, linked.tracker_id, strict=True) if key >= 0]
+
+    def unseen(self, time_s: float) -> list[Float32]:
+        """Returns the last boxes (4,) of people who were followed until moments ago and then not seen again.
+
+        Largest first. A person who falls or crouches no longer looks like what a detector knows: it is worth
+        looking once more, and closer, at the place.
+        """
+        lost = [
+            rows[-1]
+            for (family, shot, _), rows in self._rows.items()
+            if family == PERSON
+            and shot == self._shot
+            and len(rows) >= _MIN_SIGHTINGS
+            and 0 < time_s - rows[-1].time_s <= _RECALL_S
+        ]
+        boxes = [row.detection.box for row in lost]
+        return sorted(boxes, key=lambda box: (-float((box[2] - box[0]) * (box[3] - box[1])), float(box[0])))
 
     def tracks(self, sample_times_s: Float32 | list[float]) -> tuple[Track, ...]:
         """Returns the tracks with at least three sightings, numbered by their first appearance from 1."""
@@ -160,8 +178,8 @@ def _confidence(label: str, rows: list[_Row], keypoints: np.ndarray | None) -> f
     The better half of the sightings counts, discounted while there are few of them. A person who never moves and whom
     no pose model sees is more often a post, a bin or a stain.
     """
-    best = np.sort([row.detection.confidence for row in rows])[len(rows) // 2 :]
-    confidence = float(best.mean()) * (1 - 0.5 ** (len(rows) / 2))
+    best = sorted(row.detection.confidence for row in rows)[len(rows) // 2 :]
+    confidence = sum(best) / len(best) * (1 - 0.5 ** (len(rows) / 2))
     if label == PERSON and keypoints is None and max(float(row.flow[2]) for row in rows) < _STILL:
         confidence *= 0.4
     return min(confidence, 1.0)

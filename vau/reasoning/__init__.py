@@ -1,0 +1,1 @@
+"""Reasoning: evidence graph, accounts and answers; every sentence tied to its evidence."""

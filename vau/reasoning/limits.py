@@ -39,9 +39,9 @@ def event_limits(event: Event, scene: Scene, involved: Sequence[int]) -> list[Li
         found.append(f"the shot changes at {clock(cuts[0])}, which breaks all tracks")
         times.append(cuts[0])
     found += _conditions(scene, start_s, end_s)
-    heights = [height for item in involved if (height := scene.height(item, event.peak_s)) is not None]
-    if heights and min(heights) < _SMALL_ACTOR and not _small(scene):
-        found.append(f"those involved are only about {min(heights):.0f} pixels tall")
+    sizes = [size for item in involved if (size := scene.size(item, event.peak_s)) is not None]
+    if sizes and min(sizes) < _SMALL_ACTOR and not _small(scene):
+        found.append(f"those involved are only about {min(sizes):.0f} pixels long in the picture")
     if scene.info.truncated and scene.info.duration_s - end_s < _SHORT_S:
         found.append("the file breaks off soon after")
     return [_limit(found, times)] if found else []

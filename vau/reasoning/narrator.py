@@ -153,8 +153,8 @@ def _who_was_there(telling: _Telling) -> None:
             join_words([telling.names.call(item.track_id) for item in near]),
             "was" if len(near) == 1 else "were",
             f"at the place of this motion at {clock(place[0])}; what part",
-            "this one" if len(near) == 1 else "they",
-            "had in it was not measured",
+            "it" if len(near) == 1 else "they",
+            "had in the event was not measured",
         )
         ids = [f"T{item.track_id}" for item in near]
         telling.say("who", text, ids, [place[0]], scene.confidence(item.track_id for item in near))
@@ -192,11 +192,11 @@ def _count(tracks: Sequence[Track], scene: Scene, *, other: bool = False) -> str
 
 def _when(telling: _Telling) -> None:
     event = telling.found.event
-    text = (
-        f"The event lasts {duration(event.end_s - event.start_s)}, from {clock(event.start_s)} to {clock(event.end_s)}"
-    )
+    # Of the rounded times, so that a reader who subtracts them finds the same.
+    length = duration(round(event.end_s, 1) - round(event.start_s, 1))
+    text = f"The event lasts {length}, from {clock(event.start_s)} to {clock(event.end_s)}"
     if telling.found.main is None:
-        text = f"It lasts {duration(event.end_s - event.start_s)}"
+        text = f"It lasts {length}"
     comma = "" if telling.found.main is None else ","
     text += f"{comma} and is most unusual at {clock(event.peak_s)}"
     times = [event.start_s, event.peak_s, event.end_s]
@@ -224,10 +224,10 @@ def _where(telling: _Telling) -> None:
 
 
 def _depth(track_id: int, time_s: float, scene: Scene) -> str:
-    height = scene.height(track_id, time_s)
-    if height is None or scene.label(track_id) != "person":
+    size = scene.size(track_id, time_s)
+    if size is None or scene.label(track_id) != "person":
         return ""
-    share = height / scene.observations.frame_size[1]
+    share = size / scene.observations.frame_size[1]
     return ", right in front of the camera" if share > 0.6 else ", far from the camera" if share < 0.12 else ""
 
 

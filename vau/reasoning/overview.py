@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vau.reasoning.evidence import part_of, usable
-from vau.reasoning.findings import TELLING, Findings
+from vau.reasoning.findings import Findings
 from vau.reasoning.language import capital, clock, duration, hedge, join_words, plural, sentence, span
 from vau.reasoning.limits import video_limits
 from vau.reasoning.phrases import Names, clause, gather
@@ -21,6 +21,8 @@ from vau.types import Account, Claim, Event, Relation, Segments, Track
 
 _MOST_EVENTS = 10
 _MOST_PHASES = 4
+_HIGH = 0.45  # score that a reader would ask about
+_EVERYDAY = 0.15  # severity up to which a relation is an everyday one
 _ENOUGH = 12  # samples outside events without which nothing is called usual
 _STILL = 0.01  # share of the picture that moves
 _ONE_WAY = 0.6  # share of all motion
@@ -70,7 +72,11 @@ def _verdict(scene: Scene, accounts: Sequence[Account]) -> list[Claim]:
     text = f"No anomalous event was found in {length} of video"
     times = ()
     if top >= 0.05:
-        text += f"; the score is highest at {clock(float(scores.times_s[peak]))}, with {top:.1f} of 1"
+        moment = clock(float(scores.times_s[peak]))
+        if top >= _HIGH:
+            text += f"; the score reaches {top:.1f} of 1 at {moment}, but too briefly to count as one"
+        else:
+            text += f"; the score is highest at {moment}, with {top:.1f} of 1"
         times = (float(scores.times_s[peak]),)
     ids = tuple(f"S:{name}" for name in scores.signals)
     return [
@@ -143,7 +149,7 @@ def _rare(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
     facts = [
         fact
         for fact in gather(relations, scene)
-        if fact.predicate.severity >= TELLING and hedge(fact.confidence) != "possibly"
+        if fact.predicate.severity > _EVERYDAY and hedge(fact.confidence) != "possibly"
     ]
     if not facts:
         return []
@@ -163,7 +169,7 @@ def _usual(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
         middle = observed.times_s[len(observed) // 2]
         claims.append(Claim(sentence(motion), "what", (), (float(middle),), 0.8))
     calm = [item for item in usable(relations) if not any(part_of(item, event) for event in scene.events)]
-    facts = [fact for fact in gather(calm, scene) if fact.predicate.severity < TELLING and fact.confidence >= 0.5]
+    facts = [fact for fact in gather(calm, scene) if fact.predicate.severity <= _EVERYDAY and fact.confidence >= 0.5]
     # The vocabulary calls what is near "people".
     facts = [f for f in facts if f.predicate.name != "near" or {scene.label(item) for item in f.actors} == {"person"}]
     counts = Counter(fact.predicate.noun for fact in facts)

@@ -74,10 +74,10 @@ class Scene:
         x, y = (box[0] + box[2]) / (2 * width), (box[1] + box[3]) / (2 * height)
         return float(np.clip(x, 0, 1)), float(np.clip(y, 0, 1))
 
-    def height(self, track_id: int, time_s: float) -> float | None:
-        """Returns the height of a track's box in pixels at a time, or None where it is not seen then."""
+    def size(self, track_id: int, time_s: float) -> float | None:
+        """Returns the larger side of a track's box in pixels at a time, or None where it is not seen then."""
         box = self._box(track_id, time_s)
-        return None if box is None else float(box[3] - box[1])
+        return None if box is None else float(max(box[3] - box[1], box[2] - box[0]))
 
     def motion_place(self, event: Event, *, disordered: bool) -> tuple[float, float, float] | None:
         """Returns time, x and y in [0, 1] of the motion that stands out within a second of the peak, None without any.

@@ -1,0 +1,1 @@
+"""Relations: who does what to whom, measured from tracks, pose and flow."""

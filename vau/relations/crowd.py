@@ -1,5 +1,6 @@
-"""What many tracks do together, and what one does against the many: gathering, dispersing, against the flow, stopped
-on the road.
+"""What many tracks do together, and what one does against the many.
+
+Gathering, dispersing, against the flow, stopped on the road.
 
 All need a number of tracks to stand on and stay silent below it. Thresholds are ours.
 """

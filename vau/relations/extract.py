@@ -100,12 +100,8 @@ def _merge(relations: list[Relation]) -> list[Relation]:
         for piece in pieces:
             if line and piece.start_s - line[-1].end_s < 1.0:
                 surer = max(line[-1], piece, key=lambda item: item.confidence)
-                line[-1] = replace(
-                    surer, start_s=line[-1].start_s, end_s=max(line[-1].end_s, piece.end_s)
-                )
+                line[-1] = replace(surer, start_s=line[-1].start_s, end_s=max(line[-1].end_s, piece.end_s))
             else:
                 line.append(piece)
         merged.extend(line)
     return merged
-
-

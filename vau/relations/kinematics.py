@@ -109,4 +109,5 @@ def _tilt(keypoints: Float32 | None, count: int) -> Float64:
 
 def _middle(points: Float64, pair: tuple[int, int]) -> Float64:
     weights = np.maximum(points[:, pair, 2], 1e-6)[..., None]
-    return (points[:, pair, :2] * weights).sum(1) / weights.sum(1)
+    middle: Float64 = (points[:, pair, :2] * weights).sum(1) / weights.sum(1)
+    return middle

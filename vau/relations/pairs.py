@@ -1,5 +1,6 @@
-"""What two tracks do to each other: near, approaching, following, chasing, in contact, hit, collided, fighting, riding,
-carrying.
+"""What two tracks do to each other.
+
+Near, approaching, following, chasing, in contact, hit, collided, fighting, riding, carrying.
 
 A picture has no depth, so two boxes that overlap may be metres apart: contact is believed only where the feet stand on
 about the same line and the sizes fit, and a collision only where at least one of the two also changes its motion at
@@ -254,7 +255,7 @@ def _speed_left(motion: Motion, time_s: float) -> float:
 
 
 def _jolt(motion: Motion, time_s: float) -> float:
-    """Returns the change of velocity around a moment in body sizes a second, 0 where the track is not seen on both sides."""
+    """Returns the change of velocity around a moment in body sizes a second, 0 where one side is not seen."""
     before = motion.rows(time_s - 0.75, time_s)
     after = motion.rows(time_s, time_s + 0.75)
     if before.sum() < 2 or after.sum() < 2:

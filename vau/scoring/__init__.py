@@ -1,0 +1,1 @@
+"""Scoring: Observations and relations in, ScoreTrack out."""

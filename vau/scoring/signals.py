@@ -102,14 +102,21 @@ def relation_surprise(observations: Observations, relations: Sequence[Relation],
         predicate = PREDICATES[relation.predicate]
         if predicate.severity == 0:
             continue
-        reach = _MOMENT_S if predicate.momentary else 0.0
-        rows = (times >= relation.start_s - reach) & (times <= relation.end_s + reach)
-        found[rows] = np.maximum(found[rows], gain * predicate.severity * relation.confidence)
+        weight = gain * predicate.severity * relation.confidence
+        if predicate.momentary:
+            # Full weight at the moment itself, so that the curve peaks there, and half at the end of its reach.
+            middle_s = (relation.start_s + relation.end_s) / 2
+            reach_s = (relation.end_s - relation.start_s) / 2 + _MOMENT_S
+            away = np.abs(times - middle_s) / reach_s
+            found = np.maximum(found, np.where(away <= 1, weight * (1 - away / 2), 0.0))
+        else:
+            rows = (times >= relation.start_s) & (times <= relation.end_s)
+            found[rows] = np.maximum(found[rows], weight)
     return level(found, 0.5)
 
 
 def light_change(observations: Observations, gain: float) -> Float64:
-    """Returns how suddenly the whole picture becomes lighter or darker (half level 0.25 of full scale in half a second)."""
+    """Returns how suddenly the picture turns lighter or darker (half level 0.25 of full scale in half a second)."""
     if len(observations) < 3:
         return np.zeros(len(observations))
     light = observations.channel("luminance").astype(np.float64)
@@ -119,8 +126,10 @@ def light_change(observations: Observations, gain: float) -> Float64:
 
 
 def trust_in_flow(observations: Observations) -> Float64:
-    """Returns in [0, 1] how far unusual flow tells of the scene: less where the camera moves, near shot changes, and in
-    clips where everything moves all the time."""
+    """Returns in [0, 1] how far unusual flow tells of the scene.
+
+    Less where the camera moves, near shot changes, and in clips where everything moves all the time.
+    """
     if not len(observations):
         return np.zeros(0)
     busy = float(np.median(_cells(observations).max(axis=1)))
@@ -164,5 +173,3 @@ def _size_discount(observations: Observations) -> Float64:
 
 def _smooth(values: np.ndarray) -> Float64:
     return uniform_filter1d(values.astype(np.float64), _SMOOTH, mode="nearest") if len(values) else np.zeros(0)
-
-

@@ -47,7 +47,7 @@ def score(
         axis=1,
     )
     if not np.isfinite(levels).all():
-        broken = [name for name, good in zip(signals.SIGNALS, np.isfinite(levels).all(0), strict=True) if not good]
+        broken = [name for name, column in zip(signals.SIGNALS, levels.T, strict=True) if not np.isfinite(column).all()]
         raise ScoreError(f"signals {', '.join(broken)} hold NaN or infinity; the observations cannot be scored")
     powers = levels**_POWER
     total = powers.sum(1)
