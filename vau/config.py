@@ -117,7 +117,7 @@ class Config(_Section):
             data = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}: not readable as YAML: {error}") from error
         return cls.parse({} if data is None else data, name=str(path))
 
@@ -152,11 +152,16 @@ class Config(_Section):
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _short(value: object) -> str:
+    """Returns a value for a message; containers only by their type, since YAML aliases let them unfold without end."""
+    return f"<{type(value).__name__}>" if isinstance(value, dict | list) else repr(value)[:80]
+
+
 def _explain(model: type[BaseModel], item: dict[str, Any]) -> str:
     location = tuple(str(part) for part in item["loc"])
     dotted = ".".join(location) or "the whole"
     if item["type"] != "extra_forbidden":
-        return f"{dotted} = {item['input']!r}: {item['msg']}"
+        return f"{dotted} = {_short(item['input'])}: {item['msg']}"
     section: type[BaseModel] = model
     for part in location[:-1]:
         annotation = section.model_fields[part].annotation

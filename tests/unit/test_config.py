@@ -99,16 +99,12 @@ def test_unreadable_or_dangerous_yaml_is_a_config_error(tmp_path, text):
         load(tmp_path, text)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ValueError, reason="yaml's constructors raise ValueError for impossible dates and numbers"
-)
 @pytest.mark.parametrize("text", ["video: 2001-13-45", "video: !!int x", "video: !!float x", "video: " + "9" * 5000])
 def test_impossible_scalars_are_a_config_error(tmp_path, text):
     with pytest.raises(ConfigError):
         load(tmp_path, text)
 
 
-@pytest.mark.xfail(strict=True, reason="the offending value is echoed whole; nested aliases make it grow without bound")
 def test_a_value_that_unfolds_is_not_echoed_whole(tmp_path):
     lines = ["a: &a0 [x,x,x,x,x,x,x,x,x,x]"]
     lines += [f"b{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 5)]

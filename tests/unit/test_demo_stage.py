@@ -95,7 +95,7 @@ def test_staging_twice_gives_the_same_pictures(street_video, tmp_path):
     for one, two in zip(compose_frames(scene, plot, 90, 3), compose_frames(scene, plot, 90, 3), strict=True):
         assert one.tobytes() == two.tobytes()
     for one, two in zip(pictures(first.path), pictures(second.path), strict=True):
-        assert np.abs(one.astype(int) - two).mean() < 1.0
+        assert np.abs(one.astype(int) - two).mean() < 2.0  # about the encoder's own loss
 
 
 def test_another_seed_gives_other_noise(street_video):

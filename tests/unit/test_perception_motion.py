@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -101,11 +104,23 @@ def test_opposed_motion_does_not_cancel():
     against, meter = measured(opposed())
     mean = meter.latest.velocity.reshape(-1, 2).mean(axis=0)
     assert np.abs(mean).max() < 0.15 * against["speed_mean"]
-    assert against["speed_mean"] > 0.1
+    assert against["speed_mean"] > 0.03
     histogram = np.array([against[f"direction_{i}"] for i in range(8)])
     assert min(histogram[[3, 4]].sum(), histogram[[7, 0]].sum()) > 0.25 * histogram.sum()
     assert against["incoherence_mean"] > 5 * together["incoherence_mean"]
     assert against["direction_entropy"] > 0.25
+
+
+@pytest.mark.xfail(strict=True, reason="half of the picture is enough to be taken for the camera's motion")
+def test_two_halves_that_move_against_each_other_are_no_camera_motion():
+    frames = []
+    for index in range(4):
+        image = window(texture(3), 150 + 3 * index, 100)
+        image[120:] = window(texture(4), 150 - 3 * index, 100)[120:]
+        frames.append(image)
+    row, meter = measured(frames)
+    assert row["camera_speed"] == 0
+    assert np.abs(meter.latest.velocity.reshape(-1, 2).mean(axis=0)).max() < 0.1 * row["speed_mean"]
 
 
 @pytest.mark.parametrize("shift", [(5, 0), (0, 4), (4, 3), (1, 0)])
@@ -236,12 +251,24 @@ def test_odd_sizes_are_measured(size):
     assert np.isfinite(list(row.values())).all()
 
 
-@pytest.mark.xfail(strict=True, reason="a very wide picture leaves no rows for the flow: cv2.error, ZeroDivisionError")
-@pytest.mark.parametrize("size", [(640, 1), (640, 12), (640, 20), (8, 640)])
-def test_extreme_shapes_are_measured(size):
-    frame = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), np.uint8)
-    row, _ = measured([frame, np.roll(frame, 2, axis=1)])
-    assert np.isfinite(list(row.values())).all()
+MEASURE = """
+import numpy as np
+from vau.perception.motion import MotionMeter
+meter = MotionMeter()
+for index in range(3):
+    frame = np.random.default_rng(index).integers(0, 255, ({height}, {width}, 3), np.uint8)
+    meter.push(frame, index / 12)
+assert np.isfinite(meter.take()).all()
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="optical flow on a strip crashes the process, fails untyped or gives NaN")
+@pytest.mark.parametrize("size", [(640, 1), (640, 20), (640, 32), (640, 48), (640, 60), (20, 640)])
+def test_strips_are_measured(size):
+    # In a process of its own: some of these shapes end it by a segmentation fault.
+    code = MEASURE.format(width=size[0], height=size[1])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
 
 
 def test_motion_inside_a_box_is_told_in_box_sizes():
@@ -277,3 +304,28 @@ def test_turbulence_is_for_parts_that_move_apart_not_for_speed():
     assert turbulence(walk).max() < 0.05 < 0.2 < turbulence(brawl).min()
     assert turbulence(observations()).shape == (0,)
     assert isinstance(measured(patch_moves((4, 0)))[1].latest, FlowField)
+
+
+def seen_turbulence(frames: list[np.ndarray]) -> float:
+    row, _ = measured(frames)
+    return float(turbulence(observations(times=np.arange(1.0), **row)).max())
+
+
+@pytest.mark.xfail(
+    strict=True, reason="slow speeds are damped in frame heights a second, and blocks are larger than far bodies"
+)
+def test_turbulence_is_about_the_same_near_and_far():
+    far = []
+    for frame in opposed():
+        image = window(texture(1), 100, 100)
+        image[60:180, 80:240] = cv2.resize(frame, (160, 120), interpolation=cv2.INTER_AREA)
+        far.append(image)
+    assert seen_turbulence(far) > 0.5 * seen_turbulence(opposed())
+
+
+@pytest.mark.xfail(strict=True, reason="the largest speed and the directions of the whole picture divide and weigh it")
+def test_turbulence_does_not_depend_on_what_drives_past_elsewhere():
+    busy = opposed()
+    for index, image in enumerate(busy):
+        image[180:235, 10 + 8 * index : 130 + 8 * index] = texture(2)[:55, :120]
+    assert seen_turbulence(busy) > 0.8 * seen_turbulence(opposed())

@@ -45,7 +45,7 @@ def test_a_pattern_that_comes_again_is_not_novel():
 def test_a_rare_thing_among_its_own_moment_is_novel():
     data = usual(400)
     data[100:106] += 2.0  # 1.5 s
-    assert novelty(data, times(400), floor=0.05, same_s=2.0).factor[100:106].min() > 5
+    assert novelty(data, times(400), floor=0.05).factor[100:106].min() > 5
 
 
 def test_the_floor_keeps_copies_quiet():
@@ -64,7 +64,7 @@ def test_a_band_that_covers_all_is_no_band():
 
 def test_it_is_what_a_plain_loop_says():
     data, moments = usual(90), times(90)
-    found = novelty(data, moments, floor=0.05, neighbours=4, same_s=2.0, band_s=15.0)
+    found = novelty(data, moments, floor=0.05, neighbours=4, band_s=15.0)
     apart = np.linalg.norm(data[:, None].astype(float) - data[None], axis=2)
     lag = np.abs(moments[:, None] - moments[None])
     apart[(lag < 2.0) | (lag > 15.0)] = np.inf
@@ -91,11 +91,11 @@ def test_too_few_samples_say_nothing(count):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(0, 120), st.integers(0, 2**31), st.floats(0, 1e3), st.floats(0, 30))
-def test_it_is_finite_and_not_negative(count, seed, scale, same_s):
+@given(st.integers(0, 120), st.integers(0, 2**31), st.floats(0, 1e3), st.floats(0, 300))
+def test_it_is_finite_and_not_negative(count, seed, scale, band_s):
     random = np.random.default_rng(seed)
     moments = np.cumsum(random.uniform(0.01, 3, count))
-    found = novelty((scale * random.normal(size=(count, 3))).astype(np.float32), moments, floor=0.05, same_s=same_s)
+    found = novelty((scale * random.normal(size=(count, 3))).astype(np.float32), moments, floor=0.05, band_s=band_s)
     for values in (found.distance, found.factor):
         assert np.isfinite(values).all() and (values >= 0).all()
 

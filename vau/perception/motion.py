@@ -142,11 +142,11 @@ class MotionMeter:
         only the light is known and all motion is 0.
         """
         if not self._rows:
-            row = np.zeros(len(MOTION_CHANNELS), np.float32)
+            still = np.zeros(len(MOTION_CHANNELS), np.float32)
             if self._small is not None and self._grey is not None:
                 for name, value in zip(_LIGHT_CHANNELS, _light(self._small, self._grey), strict=True):
-                    row[MOTION_CHANNELS.index(name)] = value
-            return row
+                    still[MOTION_CHANNELS.index(name)] = value
+            return still
         rows = np.stack(self._rows)
         self._rows.clear()
         row: Float32 = rows.mean(axis=0, dtype=np.float32)

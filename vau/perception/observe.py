@@ -16,7 +16,7 @@ from vau.perception.tracking import Linker
 from vau.types import Detection, Float32, FrameBatch, Observations, UInt8, VideoInfo
 
 _CUT = MOTION_CHANNELS.index("cut")
-_RECALLS = 2  # places a frame
+_RECALLS = 1  # places a frame
 _RECALL_SIZE = 2.6  # body sizes
 _POSE_SIDE = 288
 # MoveNet's person score is a mean over joints and runs at about half of what a detector says of the same people; a
@@ -112,9 +112,16 @@ def observe(
             if motion[-1][_CUT] > SHOT_CHANGE:
                 linker.cut()
             embeddings.append(models.embedder.embed(image[None])[0])
-            # The zoomed view costs as much as the whole one, so it is taken at every second sampled frame.
+            # Each further look costs as much as the first, so they take turns: the zoomed view at every third sampled
+            # frame, the pose model on the whole frame at every second.
             found = _look(
-                image, meter.latest, models, zoom=len(times) % 2 == 1, recall=linker.unseen(time_s), info=info
+                image,
+                meter.latest,
+                models,
+                zoom=len(times) % 3 == 1,
+                pose=len(times) % 2 == 0,
+                recall=linker.unseen(time_s),
+                info=info,
             )
             flows = _flows(found, meter.latest, image)
             upright = [_to_source(item, image, info) for item in found]
@@ -136,33 +143,45 @@ def observe(
 
 
 def _look(
-    image: UInt8, flow: FlowField | None, models: Models, *, zoom: bool, recall: list[Float32], info: VideoInfo
+    image: UInt8,
+    flow: FlowField | None,
+    models: Models,
+    *,
+    zoom: bool,
+    pose: bool,
+    recall: list[Float32],
+    info: VideoInfo,
 ) -> list[Detection]:
     """Returns fused detections of one frame, in pixels of that frame.
 
-    Besides the whole frame, `zoom` looks at the square with most motion, and `recall` names places, in pixels of the
-    source, where people were seen last and the pose model looks for them again.
+    The detector sees the whole frame, the pose model too where `pose` says so; `zoom` looks at the square with most
+    motion, and `recall` names places, in pixels of the source, where people were seen last and the pose model looks
+    for them again.
     """
-    found = _detect(image, models)
+    found = list(models.detector.detect(image[None])[0])
+    if pose:
+        found += _poses(image, models)
     height, width = image.shape[:2]
     square = attention(flow, (width, height)) if zoom and flow is not None else None
     if square is not None:
-        found += _detect_within(image, square, lambda crop: _detect(crop, models))
+        found += _detect_within(
+            image, square, lambda crop: [*models.detector.detect(crop[None])[0], *_poses(crop, models)]
+        )
     if models.pose is not None:
         scale = width / info.width
-        # Nothing to do where the whole frame has just shown someone at the place.
-        places = [box * scale for box in recall]
-        places = [box for box in places if not any(overlap(box, item.box) > 0.2 for item in found)]
+        # Nothing to do where someone has just been seen at the place, or left it by the edge of the picture.
+        places = [
+            box
+            for box in (last * scale for last in recall)
+            if not _cut_off(box, image.shape, (True,) * 4)
+            and not any(overlap(box, item.box) > 0.2 for item in found)
+        ]
         for box in places[:_RECALLS]:
             found += _detect_within(image, _square_around(box, width, height), lambda crop: _poses(crop, models))
     found = fuse([item for item in found if plausible(item, (width, height))])
     if flow is not None:
         found += moving_blobs(flow, found, flow.velocity.shape[1] / width)
     return found
-
-
-def _detect(image: UInt8, models: Models) -> list[Detection]:
-    return list(models.detector.detect(image[None])[0]) + _poses(image, models)
 
 
 def _poses(image: UInt8, models: Models) -> list[Detection]:

@@ -182,4 +182,4 @@ def _confidence(label: str, rows: list[_Row], keypoints: np.ndarray | None) -> f
     confidence = sum(best) / len(best) * (1 - 0.5 ** (len(rows) / 2))
     if label == PERSON and keypoints is None and max(float(row.flow[2]) for row in rows) < _STILL:
         confidence *= 0.4
-    return min(confidence, 1.0)
+    return float(min(confidence, 1.0))

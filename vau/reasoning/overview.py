@@ -13,7 +13,7 @@ import numpy as np
 
 from vau.reasoning.evidence import part_of, usable
 from vau.reasoning.findings import Findings
-from vau.reasoning.language import capital, clock, duration, hedge, join_words, plural, sentence, span
+from vau.reasoning.language import capital, clock, duration, hedge, join_words, plural, pluralize, sentence, span
 from vau.reasoning.limits import video_limits
 from vau.reasoning.phrases import Names, clause, gather
 from vau.reasoning.scene import VEHICLES, Scene, most_at_once
@@ -128,18 +128,18 @@ def _tracked(scene: Scene) -> list[Claim]:
     ]
     # One object may carry several tracks in turn; only what was seen at the same time is counted for certain.
     counts = [
-        plural(len(group), noun) if most == len(group) else f"about {plural(len(group), noun)}"
-        for group, noun, most, _ in groups
+        f"{'up to ' if most < len(group) else ''}{plural(most, noun)}{f' at once ({clock(at)})' if most > 1 else ''}"
+        for group, noun, most, at in groups
     ]
-    several = len(people) + len(vehicles) > 1
+    several = sum(most for _, _, most, _ in groups) > 1
     text = f"{join_words(counts)} {'were' if several else 'was'} tracked with confidence"
-    shown = [(most, at, noun) for group, noun, most, at in groups if 1 < most < len(group)]
-    if shown:
-        text += ", at most " + join_words([f"{plural(count, noun)} at once ({clock(at)})" for count, at, noun in shown])
+    more = [f"{len(group)} tracks of {pluralize(noun)}" for group, noun, most, _ in groups if most < len(group)]
+    if more:
+        text += f"; there are {join_words(more)} in all, and one object may have several"
     if doubtful:
         text += f"; {plural(doubtful, 'further track')} {'was' if doubtful == 1 else 'were'} too uncertain to count"
     members: list[Track] = [*people, *vehicles]
-    times = tuple(at for _, at, _ in shown) or (members[0].start_s,)
+    times = tuple(at for _, _, most, at in groups if most > 1) or (members[0].start_s,)
     ids = tuple(f"T{track.track_id}" for track in members[:200])
     return [Claim(sentence(text), "who", ids, times, scene.confidence(track.track_id for track in members))]
 

@@ -31,7 +31,8 @@ def single_relations(motion: Motion) -> Iterator[Relation]:
         yield from _falls(motion, down)
         yield from _lying(motion, down)
         yield from _running(motion)
-        yield from _loitering(motion)
+        if np.median(down) < 0.5:
+            yield from _loitering(motion)
     elif motion.track.label in LUGGAGE:
         yield from _left_behind(motion)
 
@@ -187,7 +188,8 @@ def _loitering(motion: Motion) -> Iterator[Relation]:
             None,
             motion.track.start_s,
             motion.track.end_s,
-            min(1.0, stay_s / (2 * _LOITER_S)) * motion.track.confidence,
+            # Over such a time a tracker in company may have passed from one person to another.
+            0.7 * min(1.0, stay_s / (2 * _LOITER_S)) * motion.track.confidence,
             (Measure("stayed for", stay_s, "s"), Measure("within", wandering, "body heights")),
         )
 
