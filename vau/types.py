@@ -174,6 +174,11 @@ class Track(_ShortRepr):
         rows = len(self.times_s)
         if rows == 0:
             raise ValueError("a track needs at least one row")
+        points = None if self.keypoints is None else self.keypoints.shape[1:]
+        if self.boxes.shape[1] != 4 or self.flow.shape[1] != 4 or points not in (None, (17, 3)):
+            raise ValueError(
+                f"a track needs {self.boxes.shape = } (T, 4), {self.flow.shape = } (T, 4), poses (T, 17, 3)"
+            )
         _check_rows("Track", rows, boxes=self.boxes, detected=self.detected, flow=self.flow, keypoints=self.keypoints)
         _check_times(self.times_s, "times_s")
 

@@ -134,3 +134,14 @@ def test_small_and_odd_frames_are_looked_at(size):
     for row in seen.detections:
         for item in row:
             assert item.box[0] >= -1 and item.box[2] <= size[0] + 1
+
+
+def test_what_the_closer_look_finds_lies_where_it_is():
+    def box(time_s: float) -> tuple[float, float, float, float]:
+        return 150 + 40 * time_s, 110, 174 + 40 * time_s, 140
+
+    seen = looked(lambda time_s: scene(box(time_s)))
+    for time_s, row in zip(seen.times_s, seen.detections, strict=True):
+        people = [item for item in row if item.label == "person"]
+        assert len(people) == 1, time_s
+        assert people[0].box == pytest.approx(box(time_s), abs=3)

@@ -190,3 +190,11 @@ def test_unevenly_sampled_times_are_linked():
     times = np.cumsum(np.random.default_rng(1).uniform(0.15, 0.45, 24))
     (found,) = link(times, walker(times, (100, 400), (60, 0), gap=range(8, 10)))
     assert found.times_s.tolist() == times.tolist()
+
+
+def test_a_bag_where_a_person_was_last_seen_is_not_that_person():
+    times = clock(8.0)
+    person = {row: item for row, item in walker(times, (600, 400), (0, 0)).items() if row < 12}
+    small = standing(np.tile([600.0, 400.0], (len(times), 1)), 30)
+    thing = {row: sighting(box) for row, box in enumerate(small) if row >= 16}
+    assert len(link(times, person, thing)) == 2

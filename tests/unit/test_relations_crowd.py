@@ -118,3 +118,9 @@ def test_a_car_parked_from_the_first_is_not_stopped_on_the_road():
     tracks = traffic(7, True)
     parked = track(1, tracks[-1].times_s, np.tile(tracks[-1].boxes[-1], (len(tracks[-1].times_s), 1)), "car")
     assert "stopped on the road" not in found([*tracks[:-1], parked])
+
+
+def test_one_who_crosses_a_flow_does_not_go_against_it():
+    times = clock(6.0, start_s=8.0)
+    crossing = track(99, times, standing(line(times, (560, 200), (0, 90))))
+    assert "against the flow" not in found([*stream(12, back=0), crossing])

@@ -217,3 +217,11 @@ def test_a_rider_does_not_run():
     seen = found(person, bicycle)
     assert "riding" in seen
     assert "running" not in seen
+
+
+def test_a_car_that_turns_away_in_front_of_another_does_not_collide():
+    times = clock(4.0)
+    way = 330 * times
+    feet = np.stack([50 + np.minimum(way, 742), 500 - np.maximum(way - 742, 0)], 1)
+    turning = track(1, times, standing(feet, 75, 150), "car")
+    assert not set(found(turning, car(2, times, 930.0, 500.0, 150.0))) & {"collided", "hit"}

@@ -257,3 +257,21 @@ def test_scores_do_not_depend_on_the_frame_size_in_pixels():
     )
     one, other = score(seen, extract_relations(seen)), score(larger, extract_relations(larger))
     assert one.scores == pytest.approx(other.scores, abs=1e-4)
+
+
+def test_several_weak_signals_make_no_strong_one():
+    weak = burst(luminance=0.61, incoherence_max=0.08, speed_block_max=0.6, direction_entropy=0.8)
+    found = score(weak)
+    alone = [
+        score(burst(luminance=0.61)).scores.max(),
+        score(burst(incoherence_max=0.08, speed_block_max=0.6, direction_entropy=0.8)).scores.max(),
+    ]
+    assert min(alone) > 0.15
+    assert max(alone) <= found.scores.max() + 1e-3 < 1.25 * max(alone)
+
+
+def test_unusual_motion_of_the_whole_picture_is_the_cameras():
+    still = burst(cell_3=1.5)
+    motion = still.motion.copy()
+    motion[:, MOTION_CHANNELS.index("camera_speed")] = 0.5
+    assert score(replace(still, motion=motion)).scores.max() < 0.5 * score(still).scores.max()

@@ -8,6 +8,8 @@ whose confidence is that of at least one model being right. What moves but fits 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -71,11 +73,21 @@ def plausible(item: Detection, frame_size: tuple[int, int]) -> bool:
 
 
 def fuse(detections: list[Detection]) -> list[Detection]:
-    """Merges sightings of the same object, most confident first; never merges across families of labels."""
+    """Merges sightings of the same object and returns them most confident first.
+
+    First what overlaps is merged, then boxes around whole groups are dropped, then parts go to their bodies; never
+    across families of labels.
+    """
+    merged = _merged(detections, lambda one, other: overlap(one, other) > _SAME)
+    merged = _merged(_without_groups(merged), _is_part)
+    return sorted(merged, key=lambda item: -item.confidence)
+
+
+def _merged(detections: list[Detection], same: Callable[[Float32, Float32], bool]) -> list[Detection]:
     kept: list[Detection] = []
-    for seen in sorted(_without_groups(detections), key=lambda item: -item.confidence):
+    for seen in sorted(detections, key=lambda item: -item.confidence):
         for index, other in enumerate(kept):
-            if group(other.label) == group(seen.label) and _same(other.box, seen.box):
+            if group(other.label) == group(seen.label) and same(other.box, seen.box):
                 kept[index] = _merge(other, seen)
                 break
         else:
@@ -94,14 +106,14 @@ def _without_groups(detections: list[Detection]) -> list[Detection]:
     ]
 
 
-def _same(a: Float32, b: Float32) -> bool:
-    # A part of a body found beside the whole one lies inside it without reaching the usual overlap.
-    return overlap(a, b) > _SAME or (covered(b, a) > 0.85 and 0.15 < _area(b) / _area(a) < 0.5)
+def _is_part(whole: Float32, part: Float32) -> bool:
+    """Says whether a box is a part of a body beside the whole one: inside it without reaching the usual overlap."""
+    return covered(part, whole) > 0.85 and 0.15 < _area(part) / _area(whole) < 0.5
 
 
 def _merge(first: Detection, second: Detection) -> Detection:
     confidence = first.confidence
-    if first.source != second.source:
+    if not set(first.source.split("+")) & set(second.source.split("+")):
         confidence = 1 - (1 - first.confidence) * (1 - second.confidence)
     keypoints = first.keypoints if first.keypoints is not None else second.keypoints
     sources = sorted(set(first.source.split("+")) | set(second.source.split("+")))
@@ -144,7 +156,7 @@ def attention(flow: FlowField, frame_size: tuple[int, int], share: float = 0.6) 
     if speed.mean() < 1e-3:
         return None
     scale = speed.shape[1] / width
-    side = max(8, round(share * min(width, height) * scale))
+    side = max(1, round(share * min(width, height) * scale))
     mass = cv2.blur(np.minimum(speed, 1.0), (side, side), borderType=cv2.BORDER_CONSTANT)
     centre_y, centre_x = np.unravel_index(int(mass.argmax()), mass.shape)
     half = side / scale / 2

@@ -39,6 +39,8 @@ MOTION_CHANNELS: tuple[str, ...] = (
     *(f"cell_{i}" for i in range(24)),  # mean speed in a grid of 6 by 4 cells, row by row
 )
 SHOT_CHANGE = 0.2  # of the "cut" channel; frames of one shot stay below 0.05
+_CAMERA_SHARE = 0.6  # of the picture that must agree on what the camera does
+_THINNEST = 64  # pixels; flow on narrower strips is unstable, so they are padded
 _FLOW_SIDE = 320
 _MOVING = 0.05  # frame heights a second; below it flow is compression noise
 _GRID = (12, 8)  # blocks across, down
@@ -47,11 +49,12 @@ _SLOW = 0.2  # frame heights a second; keeps the ratio of two small speeds from 
 
 
 def turbulence(observations: Observations) -> Float64:
-    """Returns (N,) how violently things at one place move against each other, 0 to 1 and the same near and far.
+    """Returns (N,) how violently things at one place move against each other, 0 to 1.
 
     The largest block's incoherence over the largest block's speed, times how evenly the directions of all motion are
-    spread: limbs in a fight reach 0.1 and more, walkers, traffic and a person who sits down stay below 0.08. Smoothed
-    over three sampled frames.
+    spread: limbs in a fight reach 0.1 and more, walkers, traffic and a person who sits down stay below 0.08. The ratio
+    makes near and far bodies comparable, though far ones still read lower, and something fast elsewhere in the picture
+    hides it. Smoothed over three sampled frames.
     """
     if not len(observations):
         return np.zeros(0)
@@ -123,13 +126,15 @@ class MotionMeter:
     _grey: UInt8 | None = None
     _small: UInt8 | None = None
     _time_s: float = 0.0
+    _after_cut: bool = False
     latest: FlowField | None = None
 
     def push(self, image: UInt8, time_s: float) -> None:
         """Adds one frame (H, W, 3) RGB; frames come in time order."""
         height, width = image.shape[:2]
         scale = _FLOW_SIDE / max(height, width)
-        small = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         if self._grey is not None and self._small is not None and time_s > self._time_s:
             self._rows.append(self._measure(small, grey, time_s - self._time_s))
@@ -160,13 +165,15 @@ class MotionMeter:
         assert self._grey is not None and self._small is not None
         height = grey.shape[0]
         cut = _cut(self._small, small)
-        raw = self._flow.calc(self._grey, grey, None)
+        raw = _flow_between(self._flow, self._grey, grey)
         camera = _camera_flow(raw)
         velocity = ((raw - camera) / (step_s * height)).astype(np.float32)
         if cut > SHOT_CHANGE:
             # Flow across a shot change is meaningless: nothing moved, the picture was exchanged.
             velocity = np.zeros_like(velocity)
-        previous, self.latest = self.latest, FlowField(velocity, _mean_speed(camera / (step_s * height)))
+        previous = None if self._after_cut or cut > SHOT_CHANGE else self.latest
+        self._after_cut = cut > SHOT_CHANGE
+        self.latest = FlowField(velocity, _mean_speed(camera / (step_s * height)))
         speed = np.hypot(velocity[..., 0], velocity[..., 1])
         moving = velocity[speed > _MOVING]
         block_speed = cv2.resize(speed, _GRID, interpolation=cv2.INTER_AREA)
@@ -219,6 +226,18 @@ def _light(small: UInt8, grey: UInt8) -> tuple[float, float, float]:
     return float(grey.mean()) / 255, float((grey > 240).mean()), float(flames.mean())
 
 
+def _flow_between(engine: cv2.DISOpticalFlow, before: UInt8, after: UInt8) -> Float32:
+    """Returns the flow (h, w, 2) in pixels; strips are padded by their own edge, on which the engine would crash."""
+    height, width = before.shape
+    down, right = max(0, _THINNEST - height), max(0, _THINNEST - width)
+    if down or right:
+        before, after = (
+            cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE) for image in (before, after)
+        )
+    flow: Float32 = engine.calc(before, after, None)[:height, :width]
+    return np.nan_to_num(np.ascontiguousarray(flow), posinf=0.0, neginf=0.0)
+
+
 def _mean_speed(camera: Float32) -> tuple[float, float]:
     mean = camera.reshape(-1, 2).mean(axis=0)
     return float(mean[0]), float(mean[1])
@@ -230,13 +249,13 @@ def _camera_flow(flow: Float32) -> Float32:
     A similarity is fitted to a coarse grid of flow vectors; it counts only where most of the picture agrees with it.
     """
     height, width = flow.shape[:2]
-    ys, xs = np.mgrid[height // 24 : height : height // 12, width // 32 : width : width // 16]
+    ys, xs = np.mgrid[height // 24 : height : max(1, height // 12), width // 32 : width : max(1, width // 16)]
     start = np.stack([xs.ravel(), ys.ravel()], 1).astype(np.float32)
     moved = start + flow[ys.ravel(), xs.ravel()]
-    if np.median(np.abs(moved - start)) < 0.1:
+    if np.median(np.hypot(*(moved - start).T)) < 0.1:
         return np.zeros_like(flow)
     matrix, inliers = cv2.estimateAffinePartial2D(start, moved, ransacReprojThreshold=0.7, maxIters=200)
-    if matrix is None or inliers.mean() < 0.5:
+    if matrix is None or inliers.mean() < _CAMERA_SHARE:
         return np.zeros_like(flow)
     grid_y, grid_x = np.mgrid[0:height, 0:width].astype(np.float32)
     camera_x = matrix[0, 0] * grid_x + matrix[0, 1] * grid_y + matrix[0, 2] - grid_x

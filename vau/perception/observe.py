@@ -16,7 +16,7 @@ from vau.perception.tracking import Linker
 from vau.types import Detection, Float32, FrameBatch, Observations, UInt8, VideoInfo
 
 _CUT = MOTION_CHANNELS.index("cut")
-_RECALLS = 1  # places a frame
+_RECALLS = 2  # places a frame
 _RECALL_SIZE = 2.6  # body sizes
 _POSE_SIDE = 288
 # MoveNet's person score is a mean over joints and runs at about half of what a detector says of the same people; a
@@ -173,8 +173,7 @@ def _look(
         places = [
             box
             for box in (last * scale for last in recall)
-            if not _cut_off(box, image.shape, (True,) * 4)
-            and not any(overlap(box, item.box) > 0.2 for item in found)
+            if not _cut_off(box, image.shape, (True,) * 4) and not any(overlap(box, item.box) > 0.2 for item in found)
         ]
         for box in places[:_RECALLS]:
             found += _detect_within(image, _square_around(box, width, height), lambda crop: _poses(crop, models))

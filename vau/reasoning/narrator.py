@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from vau.reasoning import signals
 from vau.reasoning.evidence import AFTER_S, GAP_S, causal_chain
 from vau.reasoning.findings import TELLING, Findings, at_motion, motion_place, title
-from vau.reasoning.language import LIKELY, SURE, clock, duration, join_words, plural, sentence, shorten_list
+from vau.reasoning.language import LIKELY, SURE, article, clock, duration, join_words, plural, sentence, shorten_list
 from vau.reasoning.limits import event_limits
 from vau.reasoning.phrases import Fact, Names, clause, gather, measured
 from vau.reasoning.scene import VEHICLES, Scene, region
@@ -252,6 +252,13 @@ def _why(telling: _Telling) -> None:
 def _reason(found: Findings) -> str:
     """Returns which signals make the event stand out."""
     reasons = [signals.words(name).reason for name, _ in found.shares]
+    if found.main is not None:
+        noun = found.main.predicate.noun
+        named = f"{article(noun)} was measured, which is rare in ordinary scenes"
+        reasons = [
+            named if name == "relation surprise" else reason
+            for reason, (name, _) in zip(reasons, found.shares, strict=True)
+        ]
     text = f"It stands out because {reasons[0]}{_weight(found.shares[0][1])}"
     return f"{text}, and because {join_words(reasons[1:])}" if len(reasons) > 1 else text
 

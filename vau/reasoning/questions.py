@@ -142,6 +142,8 @@ class QuestionParser:
             "UNKNOWABLE": bool(unknowable),
         }
         intent, confidence = self._intent(words, found, mention)
+        if intent == "check" and unknowable and concepts and concepts[0].name == "carry":
+            intent = "unknowable"  # what someone carries matters here, not that he carries it
         inherited = history[-1].focus if history and intent not in _WHOLE else Focus()
         things = [kind for kind in kinds if kind.name != "person"]  # "he", "anyone" point back
         names_nothing = not (event_id or track_ids or concepts or mention.span or things)

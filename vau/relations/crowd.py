@@ -1,6 +1,6 @@
 """What many tracks do together, and what one does against the many.
 
-Gathering, dispersing, against the flow, stopped on the road.
+Gathering, dispersing, against the flow, stopped on the road, and luggage left behind by all.
 
 All need a number of tracks to stand on and stay silent below it. Thresholds are ours.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vau.perception.fusion import PERSON, VEHICLES
+from vau.perception.fusion import LUGGAGE, PERSON, VEHICLES
 from vau.relations.kinematics import Motion
 from vau.relations.single import RUNNING, spans
 from vau.types import Float64, Measure, Relation
@@ -19,6 +19,10 @@ from vau.types import Float64, Measure, Relation
 _CROWD = 4
 _NEAR = 2.0  # body heights
 _FLOW_TRACKS = 8
+_FLOW_S = 120.0  # how far back and ahead the flow is looked at
+_COMING_S = 8.0
+_LEFT_S = 10.0
+_ALONE = 1.5  # body heights to the nearest person
 _STOP_S = 5.0
 _ROAD_TRACKS = 4
 
@@ -37,14 +41,18 @@ def crowd_relations(motions: list[Motion], times_s: Float64) -> Iterator[Relatio
     for kind in (people, vehicles):
         yield from _against(kind)
     yield from _stopped(vehicles)
+    luggage = [motion for motion in motions if motion.track.label in LUGGAGE]
+    yield from _left_behind(luggage, people)
 
 
-def _states(people: list[Motion], time_s: float) -> list[tuple[Motion, int]]:
-    return [
-        (motion, motion.at(time_s))
-        for motion in people
-        if motion.track.start_s - 1e-6 <= time_s <= motion.track.end_s + 1e-6
-    ]
+def _presence(people: list[Motion], times_s: Float64) -> list[list[tuple[Motion, int]]]:
+    """Returns, a sampled time, who is there and at which row of his track."""
+    present: list[list[tuple[Motion, int]]] = [[] for _ in times_s]
+    for motion in people:
+        for row, place in enumerate(np.searchsorted(times_s, motion.times_s)):
+            if place < len(present):
+                present[place].append((motion, row))
+    return present
 
 
 def _company(states: list[tuple[Motion, int]]) -> tuple[int, Motion | None]:
@@ -61,11 +69,12 @@ def _company(states: list[tuple[Motion, int]]) -> tuple[int, Motion | None]:
 def _gatherings(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
     if len(people) < _CROWD:
         return
-    groups = [_company(_states(people, float(time_s))) for time_s in times_s]
+    groups = [_company(states) for states in _presence(people, times_s)]
     sizes = np.array([size for size, _ in groups])
     for first, last in spans(sizes >= _CROWD, times_s, 3.0):
-        earlier = sizes[(times_s >= times_s[first] - 6.0) & (times_s < times_s[first] - 1.0)]
-        if not len(earlier) or earlier.max() > _CROWD - 2:
+        earlier = sizes[(times_s >= times_s[first] - _COMING_S) & (times_s < times_s[first])]
+        # They must have come together before the eyes of the camera, not just have been counted anew.
+        if not len(earlier) or earlier.min() > _CROWD - 2:
             continue
         centre = groups[first][1]
         assert centre is not None
@@ -101,7 +110,7 @@ def _scattering(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
             for motion, pace in zip(people, paces, strict=True)
             if motion.track.start_s <= middle_s <= motion.track.end_s and pace[motion.at(middle_s)] > 0.8 * RUNNING
         ]
-        if not runners:
+        if len(runners) < 2 or not _spreads(runners, float(times_s[first]), float(times_s[last])):
             continue
         lead = max(runners, key=lambda motion: motion.track.confidence)
         share = float((running / np.maximum(present, 1))[first : last + 1].mean())
@@ -115,6 +124,37 @@ def _scattering(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
             min(1.0, share) * lead.track.confidence,
             (Measure("people running at once", float(running[first : last + 1].max()), ""),),
         )
+
+
+def _spreads(runners: list[Motion], start_s: float, end_s: float) -> bool:
+    """Says whether people are clearly farther from each other at the end of a span than at its beginning."""
+
+    def width(time_s: float) -> float:
+        places = np.array([motion.centre[motion.at(time_s)] / np.median(motion.size) for motion in runners])
+        return float(np.hypot(*(places - places.mean(axis=0)).T).mean())
+
+    return width(end_s) > 1.25 * width(start_s) + 0.1
+
+
+def _left_behind(luggage: list[Motion], people: list[Motion]) -> Iterator[Relation]:
+    """Yields luggage that lies still for long while nobody is near it."""
+    for motion in luggage:
+        attended = np.zeros(len(motion.times_s), bool)
+        for person in people:
+            _, rows, others = np.intersect1d(motion.times_s, person.times_s, return_indices=True)
+            away = np.hypot(*(motion.foot[rows] - person.foot[others]).T) / person.size[others]
+            attended[rows] |= away < _ALONE
+        for first, last in spans((motion.displacement(1.0) < 0.1) & ~attended, motion.times_s, _LEFT_S):
+            yield Relation(
+                "",
+                motion.track.track_id,
+                "left behind",
+                None,
+                float(motion.times_s[first]),
+                float(motion.times_s[last]),
+                motion.track.confidence,
+                (Measure("unattended for", float(motion.times_s[last] - motion.times_s[first]), "s"),),
+            )
 
 
 def _heading(motion: Motion) -> tuple[Float64, float]:
@@ -136,7 +176,9 @@ def _against(kind: list[Motion]) -> Iterator[Relation]:
         neighbours = [
             other_heading
             for other, other_heading, _ in moving
-            if other is not motion and np.hypot(*(other.centre - place).T).min() < reach
+            if other is not motion
+            and abs(other.track.start_s - motion.track.start_s) < _FLOW_S
+            and np.hypot(*(other.centre - place).T).min() < reach
         ]
         if len(neighbours) < _FLOW_TRACKS - 1:
             continue

@@ -19,6 +19,7 @@ from vau.types import Observations, Relation, RelationChange
 
 _CAMERA_MOVES = 0.04  # frame heights a second, median over the clip
 _MOST = 400
+_MUTUAL = frozenset({"near", "in contact", "fighting"})
 
 
 def extract_relations(observations: Observations) -> tuple[Relation, ...]:
@@ -38,10 +39,23 @@ def extract_relations(observations: Observations) -> tuple[Relation, ...]:
         found = [relation for relation in found if not _shaken(relation, observations)]
     else:
         found = [replace(relation, confidence=relation.confidence / 2) for relation in found]
-    found = _merge(found)
+    found = _merge(_without_riders(found))
     found.sort(key=lambda item: -item.confidence * (0.1 + PREDICATES[item.predicate].severity))
     found = sorted(found[:_MOST], key=_order)
     return tuple(replace(item, relation_id=f"R{number}") for number, item in enumerate(found, start=1))
+
+
+def _without_riders(relations: list[Relation]) -> list[Relation]:
+    """Drops the running of people who ride at that time."""
+    rides = [item for item in relations if item.predicate == "riding"]
+    return [
+        item
+        for item in relations
+        if item.predicate != "running"
+        or not any(
+            ride.subject == item.subject and ride.start_s < item.end_s and item.start_s < ride.end_s for ride in rides
+        )
+    ]
 
 
 def _shaken(relation: Relation, observations: Observations) -> bool:
@@ -92,7 +106,8 @@ def _merge(relations: list[Relation]) -> list[Relation]:
     """Joins pieces of one relation between the same two that are less than a second apart."""
 
     def who(item: Relation) -> tuple[str, int, int]:
-        return item.predicate, item.subject or 0, item.object or 0
+        pair = (item.subject or 0, item.object or 0)
+        return item.predicate, *(sorted(pair) if item.predicate in _MUTUAL else pair)
 
     merged: list[Relation] = []
     for _, pieces in groupby(sorted(relations, key=lambda item: (*who(item), item.start_s)), key=who):
@@ -100,7 +115,12 @@ def _merge(relations: list[Relation]) -> list[Relation]:
         for piece in pieces:
             if line and piece.start_s - line[-1].end_s < 1.0:
                 surer = max(line[-1], piece, key=lambda item: item.confidence)
-                line[-1] = replace(surer, start_s=line[-1].start_s, end_s=max(line[-1].end_s, piece.end_s))
+                start_s, end_s = line[-1].start_s, max(line[-1].end_s, piece.end_s)
+                # Durations belong to the whole, all other measurements to the surer piece.
+                measures = tuple(
+                    replace(item, value=end_s - start_s) if item.unit == "s" else item for item in surer.measures
+                )
+                line[-1] = replace(surer, start_s=start_s, end_s=end_s, measures=measures)
             else:
                 line.append(piece)
         merged.extend(line)

@@ -24,6 +24,9 @@ _CONTACT_S = 0.4
 _NEAR_S = 1.5
 _FOLLOW_S = 4.0
 _CHASE_S = 1.0
+_IN_FRONT = 0.7  # cosine
+_PURSUIT = 4.0  # body sizes between one who chases and one who is chased
+_TAIL = 1.5  # between one who follows at a walk and the other; farther apart they just go the same way
 _RIDE_S = 1.5
 _FIGHT_S = 0.7
 _AGITATED = 0.75  # body sizes a second, of parts about the body's mean
@@ -64,8 +67,11 @@ class _Pair:
 
 def pair_relations(motions: list[Motion]) -> Iterator[Relation]:
     """Yields what each pair of tracks does, without ids; the actor of a directed relation is its subject."""
-    for index, first in enumerate(motions):
-        for second in motions[index + 1 :]:
+    ordered = sorted(motions, key=lambda motion: (motion.track.start_s, motion.track.track_id))
+    for index, first in enumerate(ordered):
+        for second in ordered[index + 1 :]:
+            if second.track.start_s > first.track.end_s:
+                break  # so do all later ones: a long video costs no more a minute than a short one
             pair = _pair(first, second)
             if pair is None:
                 continue
@@ -155,10 +161,11 @@ def _pursuits(pair: _Pair) -> Iterator[Relation]:
     norm = np.maximum(np.hypot(*velocity_a.T) * np.hypot(*velocity_b.T), 1e-9)
     aligned = (velocity_a * velocity_b).sum(1) / norm > 0.8
     ahead = pair.b.centre[pair.rows_b] - pair.a.centre[pair.rows_a]
-    # Positive where the second is in front of the first along the way that both go.
-    lead = (ahead * (velocity_a + velocity_b)).sum(1)
+    # Cosine between the way that both go and the line to the second: near 1 where the second is straight in front.
+    way = velocity_a + velocity_b
+    lead = (ahead * way).sum(1) / np.maximum(np.hypot(*ahead.T) * np.hypot(*way.T), 1e-9)
     for behind, sign in ((pair, 1.0), (_swap(pair), -1.0)):
-        in_line = aligned & (sign * lead > 0) & (pair.apart > 0.5) & (pair.apart < 4.0)
+        in_line = aligned & (sign * lead > _IN_FRONT) & (pair.apart > 0.5) & (pair.apart < _PURSUIT)
         both_run = (pace_a > RUNNING) & (pace_b > RUNNING)
         for first, last in spans(in_line & both_run, pair.times_s, _CHASE_S):
             rows = slice(first, last + 1)
@@ -170,7 +177,7 @@ def _pursuits(pair: _Pair) -> Iterator[Relation]:
                 Measure("pace", float(np.median(np.minimum(pace_a, pace_b)[rows])), "body heights a second"),
                 Measure("gap", float(np.median(pair.apart[rows])), "body heights"),
             )
-        walking = (pace_a > 0.3) & (pace_b > 0.3) & ~both_run
+        walking = (pace_a > 0.3) & (pace_b > 0.3) & ~both_run & (pair.apart < _TAIL)
         for first, last in spans(in_line & walking, pair.times_s, _FOLLOW_S):
             yield behind.relation(
                 "following",
@@ -208,7 +215,9 @@ def _together(pair: _Pair, carried: frozenset[str], predicate: str) -> Iterator[
     bearer = pair if pair.a.track.label == PERSON else _swap(pair)
     if bearer.b.track.label not in carried:
         return
-    velocity_gap = np.hypot(*(bearer.a.velocity[bearer.rows_a] - bearer.b.velocity[bearer.rows_b]).T)
+    # Velocities come in each one's own sizes; the bearer's size serves for both.
+    ratio = (bearer.b.size[bearer.rows_b] / bearer.a.size[bearer.rows_a])[:, None]
+    velocity_gap = np.hypot(*(bearer.a.velocity[bearer.rows_a] - ratio * bearer.b.velocity[bearer.rows_b]).T)
     moving = bearer.a.displacement(1.0)[bearer.rows_a] > 0.3
     close = bearer.apart < (0.6 if predicate == "riding" else 0.8)
     for first, last in spans(close & moving & (velocity_gap < 0.5), pair.times_s, _RIDE_S):

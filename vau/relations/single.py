@@ -1,4 +1,4 @@
-"""What one track does by itself: fell, lying, running, loitering, left behind.
+"""What one track does by itself: fell, lying, running, loitering.
 
 Thresholds are in body sizes and seconds and are ours; each finding carries the measurements that it rests on. People
 walk at about 0.8 and run above about 1.8 body heights a second.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vau.perception.fusion import LUGGAGE, PERSON
+from vau.perception.fusion import PERSON
 from vau.relations.kinematics import Motion
 from vau.types import Bool, Float64, Measure, Relation
 
@@ -21,7 +21,6 @@ _FALL_WINDOW_S = 1.5
 _SAME_BODY = (0.5, 1.7)  # longer side of the box after a fall over that before
 _LOITER_S = 30.0
 _LOITER_REACH = 2.5  # body heights
-_LEFT_S = 10.0
 
 
 def single_relations(motion: Motion) -> Iterator[Relation]:
@@ -33,8 +32,6 @@ def single_relations(motion: Motion) -> Iterator[Relation]:
         yield from _running(motion)
         if np.median(down) < 0.5:
             yield from _loitering(motion)
-    elif motion.track.label in LUGGAGE:
-        yield from _left_behind(motion)
 
 
 def spans(mask: Bool, times_s: Float64, shortest_s: float) -> Iterator[tuple[int, int]]:
@@ -61,34 +58,38 @@ def _ramp(values: Float64, low: float, high: float) -> Float64:
 
 
 def _falls(motion: Motion, down: Float64) -> Iterator[Relation]:
-    track, times = motion.track, motion.times_s
-    tops = track.boxes[:, 1].astype(np.float64)
-    best: tuple[float, int, float] | None = None
-    last_s = -np.inf
-    for row in range(2, len(times) - 2):
-        before = motion.rows(times[row] - _FALL_WINDOW_S, times[row] - 0.2) & track.detected
-        after = motion.rows(times[row] + 0.2, times[row] + _FALL_WINDOW_S) & track.detected
-        if before.sum() < 2 or after.sum() < 2 or _posed(motion, after) < 0.3:
-            continue
-        sizes = np.median(_larger_side(motion)[after]) / np.median(_larger_side(motion)[before])
-        moved = np.hypot(*(np.median(motion.centre[after], 0) - np.median(motion.centre[before], 0)))
-        # The same body lies about as long as it stood, near where it stood; else the box went to something else. One
-        # who walks out of the picture shrinks to a wide stump at its edge, so there the full length must be seen.
-        shortest = 0.85 if motion.cut[after].mean() > 0.3 else _SAME_BODY[0]
-        if not shortest < sizes < _SAME_BODY[1] or moved > 1.2 * motion.size[row]:
-            continue
-        change = float(np.median(down[after]) - np.median(down[before]))
-        drop = float((np.median(tops[after]) - np.median(tops[before])) / motion.size[row])
-        if change < 0.5 or drop < 0.2 or np.median(down[before]) > 0.4:
-            continue
-        surety = min(1.0, change) * min(1.0, drop / 0.35)
-        if best is not None and times[row] - times[best[1]] > _FALL_WINDOW_S:
-            yield _fall(motion, best)
-            best, last_s = None, times[row]
-        if (best is None or surety > best[0]) and times[row] - last_s > _FALL_WINDOW_S:
-            best = (surety, row, drop)
-    if best is not None:
-        yield _fall(motion, best)
+    """Yields falls, the surest first, none within the window of a surer one."""
+    found = [(*_fall_evidence(motion, down, row), row) for row in range(2, len(motion.times_s) - 2)]
+    taken: list[float] = []
+    for surety, drop, row in sorted(found, key=lambda item: (-item[0], item[2])):
+        time_s = float(motion.times_s[row])
+        if surety <= 0:
+            return
+        if all(abs(time_s - other_s) > _FALL_WINDOW_S for other_s in taken):
+            taken.append(time_s)
+            yield _fall(motion, surety, row, drop)
+
+
+def _fall_evidence(motion: Motion, down: Float64, row: int) -> tuple[float, float]:
+    """Returns how surely a person went from upright to lying around one row, 0 for not, and the head's way down."""
+    track, time_s = motion.track, motion.times_s[row]
+    before = motion.rows(time_s - _FALL_WINDOW_S, time_s - 0.2) & track.detected
+    after = motion.rows(time_s + 0.2, time_s + _FALL_WINDOW_S) & track.detected
+    if before.sum() < 2 or after.sum() < 2 or _posed(motion, after) < 0.3:
+        return 0.0, 0.0
+    tops, sides = track.boxes[:, 1].astype(np.float64), _larger_side(motion)
+    sizes = np.median(sides[after]) / np.median(sides[before])
+    moved = np.hypot(*(np.median(motion.centre[after], 0) - np.median(motion.centre[before], 0)))
+    # The same body lies about as long as it stood, near where it stood; else the box went to something else. One who
+    # walks out of the picture shrinks to a wide stump at its edge, so there the full length must be seen.
+    shortest = 0.85 if motion.cut[after].mean() > 0.3 else _SAME_BODY[0]
+    if not shortest < sizes < _SAME_BODY[1] or moved > 1.2 * motion.size[row]:
+        return 0.0, 0.0
+    change = float(np.median(down[after]) - np.median(down[before]))
+    drop = float((np.median(tops[after]) - np.median(tops[before])) / motion.size[row])
+    if change < 0.5 or drop < 0.2 or np.median(down[before]) > 0.4:
+        return 0.0, 0.0
+    return min(1.0, change) * min(1.0, drop / 0.35), drop
 
 
 def _larger_side(motion: Motion) -> Float64:
@@ -96,8 +97,7 @@ def _larger_side(motion: Motion) -> Float64:
     return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
 
 
-def _fall(motion: Motion, best: tuple[float, int, float]) -> Relation:
-    surety, row, drop = best
+def _fall(motion: Motion, surety: float, row: int, drop: float) -> Relation:
     # The fall is where the head comes down fastest, not the middle of the window that showed it.
     descent = np.gradient(motion.track.boxes[:, 1].astype(np.float64), motion.times_s) / motion.size[row]
     near = np.flatnonzero(motion.rows(motion.times_s[row] - 1.0, motion.times_s[row] + 1.0))
@@ -191,19 +191,4 @@ def _loitering(motion: Motion) -> Iterator[Relation]:
             # Over such a time a tracker in company may have passed from one person to another.
             0.7 * min(1.0, stay_s / (2 * _LOITER_S)) * motion.track.confidence,
             (Measure("stayed for", stay_s, "s"), Measure("within", wandering, "body heights")),
-        )
-
-
-def _left_behind(motion: Motion) -> Iterator[Relation]:
-    still = motion.displacement(1.0) < 0.1
-    for first, last in spans(still, motion.times_s, _LEFT_S):
-        yield Relation(
-            "",
-            motion.track.track_id,
-            "left behind",
-            None,
-            float(motion.times_s[first]),
-            float(motion.times_s[last]),
-            motion.track.confidence,
-            (Measure("unmoved for", float(motion.times_s[last] - motion.times_s[first]), "s"),),
         )

@@ -117,11 +117,11 @@ def relation_surprise(observations: Observations, relations: Sequence[Relation],
 
 def light_change(observations: Observations, gain: float) -> Float64:
     """Returns how suddenly the picture turns lighter or darker (half level 0.25 of full scale in half a second)."""
-    if len(observations) < 3:
-        return np.zeros(len(observations))
+    times = observations.times_s
+    if len(times) < 2:
+        return np.zeros(len(times))
     light = observations.channel("luminance").astype(np.float64)
-    change = np.abs(light - np.roll(light, 2))
-    change[:2] = 0.0
+    change = np.abs(light - np.interp(times - 0.5, times, light))
     return level(gain * change, 0.25) * _away_from_cuts(observations)
 
 
@@ -168,7 +168,7 @@ def _size_discount(observations: Observations) -> Float64:
             top, bottom = int(box[1] / height * down), int(np.ceil(box[3] / height * down))
             patch = factor[row, max(top, 0) : bottom, max(left, 0) : right]
             np.minimum(patch, _LARGE / size, out=patch)
-    return factor.reshape(len(observations), -1)
+    return factor.reshape(len(observations), down * across)
 
 
 def _smooth(values: np.ndarray) -> Float64:

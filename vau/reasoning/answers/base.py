@@ -216,7 +216,7 @@ class Context:
         verb, rest = ("was", past[4:]) if past.startswith("was ") else ("", past)
         time = span(relation.start_s, relation.end_s) if when else ""
         if is_momentary(relation) and when:
-            time = f"at {clock(relation.start_s)}"
+            time = f"at {clock((relation.start_s + relation.end_s) / 2)}"
         return " ".join(part for part in (self.name(relation.subject), verb, adverb, rest, target, time) if part)
 
     def state(self, relation: Relation, lead: str = "", role: Role = "what", hedged: bool = True) -> Claim:
@@ -229,7 +229,7 @@ class Context:
             tail,
             role=role,
             evidence=(relation.relation_id, *track_evidence(relation)),
-            times=(relation.start_s,),
+            times=((relation.start_s + relation.end_s) / 2 if is_momentary(relation) else relation.start_s,),
             confidence=relation.confidence,
         )
 

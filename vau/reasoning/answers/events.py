@@ -240,7 +240,7 @@ def _event_line(event: Event) -> Claim:
 
 
 def _signals(event: Event) -> list[Claim]:
-    strong = [(clean(name, 60), value) for name, value in event.signals[:3] if value > 0]
+    strong = [(clean(name, 60), value) for name, value in event.signals[:3] if value >= 0.05]
     if not strong:
         return []
     listed = join_words([f"{name} ({value:.2f})" for name, value in strong])
