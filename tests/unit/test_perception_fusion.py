@@ -45,9 +45,6 @@ def test_one_model_that_looks_twice_is_no_surer():
     assert (fused.confidence, fused.source) == (0.6, "ssd")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="once merged, 'pose+ssd' differs from 'ssd', and the second look of either counts again"
-)
 def test_two_models_that_look_twice_are_no_surer_than_once():
     box = (100, 100, 140, 200)
     twice = [
@@ -81,7 +78,6 @@ def test_a_part_of_a_body_belongs_to_the_whole():
     assert len(fuse([whole, head])) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the result is sorted before merging raises confidences")
 def test_the_surest_comes_first():
     first = seen((300, 100, 340, 200), confidence=0.7)
     second = [seen((100, 100, 140, 200)), seen((100, 100, 140, 200), source="pose")]
@@ -100,9 +96,6 @@ def test_two_within_one_are_no_group():
     assert len(fuse([seen((95, 100, 300, 230), confidence=0.9), *people])) >= 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="sightings are counted before they are merged: one small person seen by three is a group"
-)
 def test_one_person_seen_by_several_models_is_no_group():
     adult = seen((100, 100, 180, 300), confidence=0.9)
     child = [seen((120, 200, 160, 300), source=source, confidence=0.5) for source in ("ssd", "pose", "ssd")]
@@ -212,7 +205,6 @@ def test_attention_stays_inside_the_frame(width, height, x, y, share):
         assert -1e-3 <= y0 < y1 <= height + 1e-2
 
 
-@pytest.mark.xfail(strict=True, reason="a side of at least 8 flow pixels is more than a thin frame has")
 def test_attention_stays_inside_a_thin_frame():
     square = attention(flow((320, 7), (100, 0, 140, 7)), (640, 14))
     assert square is not None and square[1] >= 0 and square[3] <= 14

@@ -111,7 +111,6 @@ def test_opposed_motion_does_not_cancel():
     assert against["direction_entropy"] > 0.25
 
 
-@pytest.mark.xfail(strict=True, reason="half of the picture is enough to be taken for the camera's motion")
 def test_two_halves_that_move_against_each_other_are_no_camera_motion():
     frames = []
     for index in range(4):
@@ -131,7 +130,6 @@ def test_a_panning_camera_leaves_no_motion_of_things(shift):
     assert row["speed_p95"] < 0.15 * row["camera_speed"]
 
 
-@pytest.mark.xfail(strict=True, reason="the median runs over x and y together: in a level pan half of them are 0")
 def test_a_level_pan_behind_a_still_strip_is_a_pan():
     frames = []
     for index in range(4):
@@ -201,9 +199,6 @@ def test_a_cut_is_not_averaged_away():
     assert row["cut"] > 0.5
 
 
-@pytest.mark.xfail(
-    strict=True, reason="flow is set to 0 at a cut and motion before and after it counts as acceleration from and to 0"
-)
 def test_a_cut_is_no_acceleration():
     there, back = patch_moves((4, 0)), [255 - frame for frame in patch_moves((0, 4))]
     for frame in back:
@@ -264,7 +259,6 @@ assert np.isfinite(meter.take()).all()
 """
 
 
-@pytest.mark.xfail(strict=True, reason="optical flow on a strip crashes the process, fails untyped or gives NaN")
 @pytest.mark.parametrize("size", [(640, 1), (640, 20), (640, 32), (640, 48), (640, 60), (20, 640)])
 def test_strips_are_measured(size):
     # In a process of its own: some of these shapes end it by a segmentation fault.

@@ -52,7 +52,8 @@ def test_every_sampled_frame_has_the_detections_of_its_own():
         people = [item for item in row if item.label == "person"]
         assert len(people) == 1, time_s
         assert people[0].box == pytest.approx(walking(time_s), abs=3)
-        assert people[0].source == "red+red pose"
+        assert people[0].source in ("red", "red+red pose")
+    assert any(item.source == "red+red pose" for row in seen.detections for item in row)
 
 
 @pytest.mark.parametrize("rate", [1.0, 2.5, 4.0, 12.0, 30.0])
@@ -77,7 +78,8 @@ def test_boxes_are_in_pixels_of_the_source():
     (person,) = [track for track in seen.tracks if track.label == "person"]
     assert person.boxes[0] == pytest.approx(4 * np.array(walking(0.0)), abs=12)
     assert person.keypoints is not None
-    assert person.keypoints[0, 0, :2] == pytest.approx((person.boxes[0, :2] + person.boxes[0, 2:]) / 2, abs=12)
+    row = int(person.keypoints[:, 0, 2].argmax())
+    assert person.keypoints[row, 0, :2] == pytest.approx((person.boxes[row, :2] + person.boxes[row, 2:]) / 2, abs=12)
     small = looked().tracks[0]
     assert person.flow == pytest.approx(small.flow, abs=1e-3)
 
@@ -138,7 +140,7 @@ def test_small_and_odd_frames_are_looked_at(size):
 
 def test_what_the_closer_look_finds_lies_where_it_is():
     def box(time_s: float) -> tuple[float, float, float, float]:
-        return 150 + 40 * time_s, 110, 174 + 40 * time_s, 140
+        return 150 + 30 * time_s, 110, 174 + 30 * time_s, 140
 
     seen = looked(lambda time_s: scene(box(time_s)))
     for time_s, row in zip(seen.times_s, seen.detections, strict=True):

@@ -34,7 +34,6 @@ def test_people_who_come_together_gather():
     assert "dispersing" not in seen
 
 
-@pytest.mark.xfail(strict=True, reason="a group of three a second or more before the fourth comes rules out gathering")
 def test_people_who_come_together_slowly_gather():
     assert "gathering" in found(ring(16.0, [(0, 400), (8, 50), (16, 50)]))
 
@@ -55,9 +54,6 @@ def test_people_who_run_apart_disperse():
     assert "dispersing" not in found(ring(16.0, [(0, 40), (4, 40), (16, 400)]))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="any people who run at the same time count as dispersing, whichever way they run"
-)
 @pytest.mark.parametrize("together", [True, False])
 def test_people_who_run_in_a_group_or_to_one_place_do_not_disperse(together):
     times = clock(4.0)

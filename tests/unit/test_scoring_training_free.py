@@ -19,7 +19,6 @@ from vau.scoring.signals import SIGNALS, kinematic_surprise, level, light_change
 from vau.scoring.training_free import score
 from vau.types import Observations, Relation, ScoreTrack
 
-NO_ROWS = pytest.mark.xfail(strict=True, raises=ValueError, reason="reshape(0, -1) of the cells of no frames")
 BURST = slice(120, 128)  # 30 to 32 s
 
 
@@ -69,7 +68,7 @@ def test_a_quiet_video_stays_quiet(seed):
         assert not found.scores.any()
 
 
-@pytest.mark.parametrize("rows", [pytest.param(0, marks=NO_ROWS), 1, 2, 3, 4, 11])
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 11])
 def test_the_shortest_videos_are_scored(rows):
     seen = observations(times=clock(10.0)[:rows], luminance=0.5)
     found = score(seen, ())
@@ -116,9 +115,6 @@ def test_a_flash_is_a_light_change():
     assert score(quiet(luminance=np.linspace(0.2, 0.9, 241))).scores.max() < 0.5
 
 
-@pytest.mark.xfail(
-    strict=True, reason="light is compared two samples back, which is half a second at 4 samples a second alone"
-)
 def test_light_change_does_not_depend_on_the_sampling_rate():
     def dawn(rate: float) -> float:
         times = clock(20.0, rate=rate)
@@ -260,13 +256,13 @@ def test_scores_do_not_depend_on_the_frame_size_in_pixels():
 
 
 def test_several_weak_signals_make_no_strong_one():
-    weak = burst(luminance=0.61, incoherence_max=0.08, speed_block_max=0.6, direction_entropy=0.8)
+    weak = burst(luminance=0.65, incoherence_max=0.08, speed_block_max=0.6, direction_entropy=0.8)
     found = score(weak)
     alone = [
-        score(burst(luminance=0.61)).scores.max(),
+        score(burst(luminance=0.65)).scores.max(),
         score(burst(incoherence_max=0.08, speed_block_max=0.6, direction_entropy=0.8)).scores.max(),
     ]
-    assert min(alone) > 0.15
+    assert min(alone) > 0.1
     assert max(alone) <= found.scores.max() + 1e-3 < 1.25 * max(alone)
 
 
