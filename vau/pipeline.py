@@ -73,7 +73,9 @@ def analyze(
             sample_fps=config.video.sample_fps,
             progress=lambda time_s: clock.report("perceive", time_s / max(info.duration_s, 1e-3)),
         )
+        # Only now is it known how long the video really is.
         info = frames.info
+        seen = replace(seen, duration_s=info.duration_s)
 
     # Relate: who does what to whom, and when that changes.
     with clock.stage("relate"):

@@ -7,13 +7,14 @@ track, D embedding dimensions, B motion channels, K score signals.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
+
+from vau.checks import ShortRepr, check_rows, check_span, check_times, check_unit, own
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -25,59 +26,8 @@ Phase = Literal["pre", "during", "post"]
 Role = Literal["title", "what", "who", "when", "where", "why", "cause", "effect", "limit"]
 
 
-def _own(array: object, dtype: type[np.generic], ndim: int, name: str) -> NDArray[Any]:
-    """Returns a read-only array of the wanted type, refusing NaN, infinity and a wrong number of dimensions."""
-    value = np.array(array, dtype=dtype)
-    if value.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimensions, got {value.shape = }")
-    if np.issubdtype(dtype, np.floating) and not np.isfinite(value).all():
-        raise ValueError(f"{name} holds NaN or infinity")
-    value.setflags(write=False)
-    return value
-
-
-def _check_times(times: Float64, name: str) -> None:
-    if times.size > 1 and not (np.diff(times) > 0).all():
-        raise ValueError(f"{name} must be strictly increasing")
-
-
-def _check_rows(owner: str, count: int, **arrays: NDArray[Any] | None) -> None:
-    for name, value in arrays.items():
-        if value is not None and len(value) != count:
-            raise ValueError(f"{owner}.{name} must have {count} rows, got {value.shape = }")
-
-
-def _check_unit(name: str, value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{name} must lie in [0, 1], got {value!r}")
-
-
-def _check_span(name: str, start_s: float, end_s: float) -> None:
-    if not (np.isfinite([start_s, end_s]).all() and start_s <= end_s):
-        raise ValueError(f"{name} needs finite start_s <= end_s, got {start_s!r}, {end_s!r}")
-
-
-class _ShortRepr:
-    """A repr that shows shapes of arrays and lengths of long tuples, never their data."""
-
-    def __repr__(self) -> str:
-        parts = []
-        for spec in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, spec.name)
-            if isinstance(value, np.ndarray):
-                shown = f"{value.dtype}{list(value.shape)}"
-            elif isinstance(value, tuple) and len(value) > 4:
-                shown = f"<{len(value)} items>"
-            elif isinstance(value, bytes):
-                shown = f"<{len(value)} bytes>"
-            else:
-                shown = repr(value)
-            parts.append(f"{spec.name}={shown}")
-        return f"{type(self).__name__}({', '.join(parts)})"
-
-
 @dataclass(frozen=True, repr=False)
-class VideoInfo(_ShortRepr):
+class VideoInfo(ShortRepr):
     """What is known of a video file.
 
     `duration_s` is the time from the first to the end of the last frame: declared by the container after probing,
@@ -105,7 +55,7 @@ class VideoInfo(_ShortRepr):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class FrameBatch(_ShortRepr):
+class FrameBatch(ShortRepr):
     """Decoded frames in time order."""
 
     images: UInt8  # (N, H, W, 3) RGB
@@ -115,17 +65,17 @@ class FrameBatch(_ShortRepr):
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[-1] != 3 or self.images.dtype != np.uint8:
             raise ValueError(f"images must be uint8 (N, H, W, 3), got {self.images.dtype} {self.images.shape = }")
-        object.__setattr__(self, "times_s", _own(self.times_s, np.float64, 1, "times_s"))
-        object.__setattr__(self, "indices", _own(self.indices, np.int64, 1, "indices"))
-        _check_rows("FrameBatch", len(self.images), times_s=self.times_s, indices=self.indices)
-        _check_times(self.times_s, "times_s")
+        object.__setattr__(self, "times_s", own(self.times_s, np.float64, 1, "times_s"))
+        object.__setattr__(self, "indices", own(self.indices, np.int64, 1, "indices"))
+        check_rows("FrameBatch", len(self.images), times_s=self.times_s, indices=self.indices)
+        check_times(self.times_s, "times_s")
 
     def __len__(self) -> int:
         return len(self.images)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Detection(_ShortRepr):
+class Detection(ShortRepr):
     """One object seen in one frame."""
 
     label: str  # a COCO class name, or "moving object" for a motion blob of unknown class
@@ -135,17 +85,17 @@ class Detection(_ShortRepr):
     keypoints: Float32 | None = None  # (17, 3) COCO order: x, y in pixels, confidence
 
     def __post_init__(self) -> None:
-        _check_unit("confidence", self.confidence)
-        box = _own(self.box, np.float32, 1, "box")
+        check_unit("confidence", self.confidence)
+        box = own(self.box, np.float32, 1, "box")
         if box.shape != (4,) or box[2] <= box[0] or box[3] <= box[1]:
             raise ValueError(f"box must be x0 < x1, y0 < y1, got {box}")
         object.__setattr__(self, "box", box)
         if self.keypoints is not None:
-            object.__setattr__(self, "keypoints", _own(self.keypoints, np.float32, 2, "keypoints"))
+            object.__setattr__(self, "keypoints", own(self.keypoints, np.float32, 2, "keypoints"))
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Track(_ShortRepr):
+class Track(ShortRepr):
     """One object followed through time.
 
     `confidence` says how surely this is one real object of that label: it grows with the number and the quality of
@@ -164,13 +114,13 @@ class Track(_ShortRepr):
     keypoints: Float32 | None = None  # (T, 17, 3), confidence 0 where no pose was seen
 
     def __post_init__(self) -> None:
-        _check_unit("confidence", self.confidence)
-        object.__setattr__(self, "times_s", _own(self.times_s, np.float64, 1, "times_s"))
-        object.__setattr__(self, "boxes", _own(self.boxes, np.float32, 2, "boxes"))
-        object.__setattr__(self, "detected", _own(self.detected, np.bool_, 1, "detected"))
-        object.__setattr__(self, "flow", _own(self.flow, np.float32, 2, "flow"))
+        check_unit("confidence", self.confidence)
+        object.__setattr__(self, "times_s", own(self.times_s, np.float64, 1, "times_s"))
+        object.__setattr__(self, "boxes", own(self.boxes, np.float32, 2, "boxes"))
+        object.__setattr__(self, "detected", own(self.detected, np.bool_, 1, "detected"))
+        object.__setattr__(self, "flow", own(self.flow, np.float32, 2, "flow"))
         if self.keypoints is not None:
-            object.__setattr__(self, "keypoints", _own(self.keypoints, np.float32, 3, "keypoints"))
+            object.__setattr__(self, "keypoints", own(self.keypoints, np.float32, 3, "keypoints"))
         rows = len(self.times_s)
         if rows == 0:
             raise ValueError("a track needs at least one row")
@@ -179,8 +129,8 @@ class Track(_ShortRepr):
             raise ValueError(
                 f"a track needs {self.boxes.shape = } (T, 4), {self.flow.shape = } (T, 4), poses (T, 17, 3)"
             )
-        _check_rows("Track", rows, boxes=self.boxes, detected=self.detected, flow=self.flow, keypoints=self.keypoints)
-        _check_times(self.times_s, "times_s")
+        check_rows("Track", rows, boxes=self.boxes, detected=self.detected, flow=self.flow, keypoints=self.keypoints)
+        check_times(self.times_s, "times_s")
 
     @property
     def start_s(self) -> float:
@@ -199,7 +149,7 @@ class Track(_ShortRepr):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Observations(_ShortRepr):
+class Observations(ShortRepr):
     """All that perception saw, columnar: one row a sampled frame."""
 
     times_s: Float64  # (N,)
@@ -213,16 +163,16 @@ class Observations(_ShortRepr):
     models: tuple[str, ...] = ()  # names of the weights that were used
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "times_s", _own(self.times_s, np.float64, 1, "times_s"))
-        object.__setattr__(self, "embeddings", _own(self.embeddings, np.float32, 2, "embeddings"))
-        object.__setattr__(self, "motion", _own(self.motion, np.float32, 2, "motion"))
+        object.__setattr__(self, "times_s", own(self.times_s, np.float64, 1, "times_s"))
+        object.__setattr__(self, "embeddings", own(self.embeddings, np.float32, 2, "embeddings"))
+        object.__setattr__(self, "motion", own(self.motion, np.float32, 2, "motion"))
         rows = len(self.times_s)
-        _check_rows("Observations", rows, embeddings=self.embeddings, motion=self.motion)
+        check_rows("Observations", rows, embeddings=self.embeddings, motion=self.motion)
         if len(self.detections) != rows:
             raise ValueError(f"Observations.detections must have {rows} rows, got {len(self.detections)}")
         if self.motion.shape[1] != len(self.motion_channels):
             raise ValueError(f"{self.motion.shape = } does not fit {len(self.motion_channels)} channel names")
-        _check_times(self.times_s, "times_s")
+        check_times(self.times_s, "times_s")
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -233,7 +183,7 @@ class Observations(_ShortRepr):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ScoreTrack(_ShortRepr):
+class ScoreTrack(ShortRepr):
     """Anomaly score over time, with the share that each named signal has in it."""
 
     times_s: Float64  # (N,)
@@ -243,12 +193,12 @@ class ScoreTrack(_ShortRepr):
     signals: tuple[str, ...]  # K names
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "times_s", _own(self.times_s, np.float64, 1, "times_s"))
-        object.__setattr__(self, "scores", _own(self.scores, np.float32, 1, "scores"))
-        object.__setattr__(self, "contributions", _own(self.contributions, np.float32, 2, "contributions"))
+        object.__setattr__(self, "times_s", own(self.times_s, np.float64, 1, "times_s"))
+        object.__setattr__(self, "scores", own(self.scores, np.float32, 1, "scores"))
+        object.__setattr__(self, "contributions", own(self.contributions, np.float32, 2, "contributions"))
         rows = len(self.times_s)
-        _check_rows("ScoreTrack", rows, scores=self.scores, contributions=self.contributions)
-        _check_times(self.times_s, "times_s")
+        check_rows("ScoreTrack", rows, scores=self.scores, contributions=self.contributions)
+        check_times(self.times_s, "times_s")
         if self.contributions.shape[1] != len(self.signals):
             raise ValueError(f"{self.contributions.shape = } does not fit {len(self.signals)} signal names")
         if rows and (self.scores.min() < 0 or self.scores.max() > 1):
@@ -261,19 +211,19 @@ class ScoreTrack(_ShortRepr):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Segments(_ShortRepr):
+class Segments(ShortRepr):
     """A partition of [0, duration] at event boundaries."""
 
     edges_s: Float64  # (S + 1,) first 0, last the duration
     strengths: Float32  # (S + 1,) boundary strength, 0 at both ends
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "edges_s", _own(self.edges_s, np.float64, 1, "edges_s"))
-        object.__setattr__(self, "strengths", _own(self.strengths, np.float32, 1, "strengths"))
-        _check_rows("Segments", len(self.edges_s), strengths=self.strengths)
+        object.__setattr__(self, "edges_s", own(self.edges_s, np.float64, 1, "edges_s"))
+        object.__setattr__(self, "strengths", own(self.strengths, np.float32, 1, "strengths"))
+        check_rows("Segments", len(self.edges_s), strengths=self.strengths)
         if len(self.edges_s) < 2:
             raise ValueError("a partition needs two edges")
-        _check_times(self.edges_s, "edges_s")
+        check_times(self.edges_s, "edges_s")
 
     def __len__(self) -> int:
         return len(self.edges_s) - 1
@@ -294,14 +244,14 @@ class Event:
     signals: tuple[tuple[str, float], ...] = ()  # mean contribution a signal within the event, largest first
 
     def __post_init__(self) -> None:
-        _check_span("Event", self.start_s, self.end_s)
-        _check_unit("score", self.score)
+        check_span("Event", self.start_s, self.end_s)
+        check_unit("score", self.score)
         if not self.start_s <= self.peak_s <= self.end_s:
             raise ValueError(f"peak_s must lie inside the event, got {self.peak_s!r}")
 
 
 @dataclass(frozen=True, repr=False)
-class Keyframe(_ShortRepr):
+class Keyframe(ShortRepr):
     """A frame worth showing, at an exact time, with its place relative to an event."""
 
     keyframe_id: str  # "K1", "K2", ... in time order
@@ -339,8 +289,8 @@ class Relation:
     measures: tuple[Measure, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_span("Relation", self.start_s, self.end_s)
-        _check_unit("confidence", self.confidence)
+        check_span("Relation", self.start_s, self.end_s)
+        check_unit("confidence", self.confidence)
 
 
 @dataclass(frozen=True)
@@ -354,11 +304,11 @@ class RelationChange:
     sharpness: float  # [0, 1]; 1 is from one sampled frame to the next
 
     def __post_init__(self) -> None:
-        _check_unit("sharpness", self.sharpness)
+        check_unit("sharpness", self.sharpness)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class EvidenceGraph(_ShortRepr):
+class EvidenceGraph(ShortRepr):
     """Events and relations as nodes; edges typed `before`, `same-actor`, `enables`, `part-of`.
 
     Node attributes: `kind` ("event" or "relation"), `label`, `start_s`, `end_s`, `confidence`. Edge attributes:
@@ -380,7 +330,7 @@ class Claim:
     supported: bool = True
 
     def __post_init__(self) -> None:
-        _check_unit("confidence", self.confidence)
+        check_unit("confidence", self.confidence)
 
 
 @dataclass(frozen=True)
@@ -403,7 +353,7 @@ class Account:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Report(_ShortRepr):
+class Report(ShortRepr):
     """The whole result for one video."""
 
     video: VideoInfo
@@ -435,14 +385,3 @@ class Report(_ShortRepr):
             if account.event_id == event_id:
                 return account
         raise KeyError(event_id)
-
-
-def span_mean(times_s: Float64, values: Float32, start_s: float, end_s: float) -> float:
-    """Returns the mean of a series over a closed span of time, 0 where no sample falls into it."""
-    inside = (times_s >= start_s) & (times_s <= end_s)
-    return float(values[inside].mean()) if inside.any() else 0.0
-
-
-def by_id(items: Iterable[Relation]) -> dict[str, Relation]:
-    """Returns relations keyed by their id."""
-    return {item.relation_id: item for item in items}

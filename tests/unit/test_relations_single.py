@@ -48,6 +48,7 @@ def test_a_fall_needs_a_body_that_the_pose_model_sees():
         pytest.param([(0, 40, 100), (3, 40, 100), (4, 60, 62), (5, 40, 100), (8, 40, 100)], id="bends down and rises"),
         pytest.param([(0, 40, 100), (3, 40, 100), (4, 55, 70), (8, 55, 70)], id="sits down"),
         pytest.param([(0, 40, 100), (3, 40, 100), (4, 50, 60), (8, 50, 60)], id="squats"),
+        pytest.param([(0, 40, 100), (3, 40, 100), (4, 60, 62), (8, 60, 62)], id="sits on the ground"),
         pytest.param([(0, 40, 100), (8, 40, 100)], id="stands"),
         pytest.param([(0, 40, 100), (3, 40, 100), (3.5, 90, 100), (4, 40, 100), (8, 40, 100)], id="spreads the arms"),
         pytest.param([(0, 105, 40), (8, 105, 40)], id="lies all the time"),

@@ -6,7 +6,7 @@ from vau.reasoning.answers.base import LOOK_S, Context, Draft, overlapping, quot
 from vau.reasoning.answers.events import event_focus, no_event
 from vau.reasoning.language import LIKELY, clean, clock, span
 from vau.reasoning.questions import Focus
-from vau.types import Claim, Relation, span_mean
+from vau.types import Claim, Relation
 
 _SLACK_S = 0.25  # a relation may begin this much after what it led to, by the coarseness of sampling
 
@@ -21,7 +21,9 @@ def moment(ctx: Context) -> Draft:
     at, when_s = span(start, end), start
     if asked is not None and exact:
         at, when_s = f"at {clock(asked.start_s)}", min(asked.start_s, end)
-    score = span_mean(ctx.report.scores.times_s, ctx.report.scores.scores, start, end)
+    scores = ctx.report.scores
+    inside = scores.scores[(scores.times_s >= start) & (scores.times_s <= end)]
+    score = float(inside.mean()) if len(inside) else 0.0
     inside = sorted(overlapping(ctx.events, start, end), key=lambda event: event.start_s)
     claims = [
         say(
