@@ -39,7 +39,6 @@ CHANNELS = (
     "incoherence_y",
     "camera_speed",
     "frame_difference",
-    "glare_fraction",
     "cut",
 )
 

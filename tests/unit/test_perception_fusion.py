@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vau.perception.fusion import KNOWN_LABELS, attention, covered, fuse, group, moving_blobs, overlap, plausible
+from vau.perception.fusion import KNOWN_LABELS, attention, covered, fuse, group, moving_blobs, plausible
+from vau.perception.models import box_iou
 from vau.perception.motion import FlowField
 from vau.types import Detection
 
@@ -24,10 +25,10 @@ def flow(size: tuple[int, int] = (320, 240), *patches: tuple[int, int, int, int]
     return FlowField(velocity, (0.0, 0.0))
 
 
-def test_overlap_and_coverage():
+def test_coverage_and_box_iou():
     a, b = np.float32([0, 0, 10, 10]), np.float32([5, 0, 15, 10])
-    assert overlap(a, a) == 1 and overlap(a, b) == pytest.approx(1 / 3)
-    assert overlap(a, np.float32([10, 0, 20, 10])) == 0
+    assert box_iou(a, a) == 1 and box_iou(a, b) == pytest.approx(1 / 3)
+    assert box_iou(a, np.float32([10, 0, 20, 10])) == 0
     assert covered(np.float32([2, 2, 4, 4]), a) == 1 and covered(a, b) == 0.5
     assert covered(a, np.float32([20, 20, 30, 30])) == 0
 

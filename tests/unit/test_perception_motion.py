@@ -107,7 +107,7 @@ def test_opposed_motion_does_not_cancel():
     assert against["speed_mean"] > 0.03
     histogram = np.array([against[f"direction_{i}"] for i in range(8)])
     assert min(histogram[[3, 4]].sum(), histogram[[7, 0]].sum()) > 0.25 * histogram.sum()
-    assert against["incoherence_mean"] > 5 * together["incoherence_mean"]
+    assert against["incoherence_max"] > 5 * together["incoherence_max"]
     assert against["direction_entropy"] > 0.25
 
 
@@ -154,7 +154,7 @@ def test_a_zoom_is_the_cameras_too():
 def test_a_still_picture_has_no_motion_and_finite_channels():
     frame = window(texture(7), 100, 100)
     row, meter = measured([frame] * 4)
-    light = {"luminance", "glare_fraction", "flame_fraction", "incoherence_x", "incoherence_y"}
+    light = {"luminance", "incoherence_x", "incoherence_y"}
     assert {name for name, value in row.items() if abs(value) > 1e-3} <= light
     assert row["luminance"] == pytest.approx(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).mean() / 255, abs=0.01)
     assert not meter.latest.inside(np.array([10, 10, 100, 100], np.float32), 1.0).any()
@@ -199,16 +199,6 @@ def test_a_cut_is_not_averaged_away():
     assert row["cut"] > 0.5
 
 
-def test_a_cut_is_no_acceleration():
-    there, back = patch_moves((4, 0)), [255 - frame for frame in patch_moves((0, 4))]
-    for frame in back:
-        frame[..., 2] //= 3
-    without, _ = measured(there)
-    row, _ = measured(there + back)
-    assert row["cut"] > SHOT_CHANGE
-    assert row["acceleration_max"] < without["acceleration_max"] + 0.2
-
-
 def test_the_first_frame_has_light_and_no_motion():
     meter = MotionMeter()
     assert meter.take().shape == (len(MOTION_CHANNELS),)
@@ -229,15 +219,6 @@ def test_every_row_has_one_value_a_channel_and_starts_anew():
     assert row.shape == (len(MOTION_CHANNELS),) and row.dtype == np.float32
     assert row[0] > 0
     assert meter.take()[0] == 0
-
-
-def test_flames_and_glare_are_seen():
-    image = np.zeros((240, 320, 3), np.uint8)
-    image[:120] = (255, 140, 20)
-    image[120:180] = 255
-    row, _ = measured([image, image])
-    assert row["flame_fraction"] == pytest.approx(0.5, abs=0.02)
-    assert row["glare_fraction"] == pytest.approx(0.25, abs=0.02)
 
 
 @pytest.mark.parametrize("size", [(640, 64), (64, 640), (33, 17), (640, 100)])

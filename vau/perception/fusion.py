@@ -13,6 +13,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from vau.perception.models import box_iou
 from vau.perception.motion import FlowField
 from vau.types import Detection, Float32
 
@@ -30,16 +31,6 @@ _LUGGAGE_LARGEST = 0.06
 _LUGGAGE_CONFIDENCE = 0.45
 _BLOB_SPEED = 0.12  # frame heights a second
 _BLOB_AREA = 0.003  # of the frame
-
-
-def overlap(a: Float32, b: Float32) -> float:
-    """Returns intersection over union of two boxes (4,)."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = float(width * height)
-    return both / (_area(a) + _area(b) - both)
 
 
 def covered(inner: Float32, outer: Float32) -> float:
@@ -78,7 +69,7 @@ def fuse(detections: list[Detection]) -> list[Detection]:
     First what overlaps is merged, then boxes around whole groups are dropped, then parts go to their bodies; never
     across families of labels.
     """
-    merged = _merged(detections, lambda one, other: overlap(one, other) > _SAME)
+    merged = _merged(detections, lambda one, other: box_iou(one, other) > _SAME)
     merged = _merged(_without_groups(merged), _is_part)
     return sorted(merged, key=lambda item: -item.confidence)
 

@@ -26,15 +26,11 @@ MOTION_CHANNELS: tuple[str, ...] = (
     *(f"direction_{i}" for i in range(DIRECTIONS)),
     "direction_entropy",
     "incoherence_max",
-    "incoherence_mean",
     "incoherence_x",  # place of the largest incoherence, 0 left to 1 right
     "incoherence_y",  # 0 top to 1 bottom
-    "acceleration_max",
     "camera_speed",
     "frame_difference",  # mean absolute difference of grey levels a pair, 0 to 1
     "luminance",  # mean grey level, 0 to 1
-    "glare_fraction",  # pixels that are nearly white
-    "flame_fraction",  # pixels that are bright and strongly orange
     "cut",  # 0 to 1, how little two frames have in common as histograms and structure
     *(f"cell_{i}" for i in range(24)),  # mean speed in a grid of 6 by 4 cells, row by row
 )
@@ -126,7 +122,6 @@ class MotionMeter:
     _grey: UInt8 | None = None
     _small: UInt8 | None = None
     _time_s: float = 0.0
-    _after_cut: bool = False
     latest: FlowField | None = None
 
     def push(self, image: UInt8, time_s: float) -> None:
@@ -148,9 +143,8 @@ class MotionMeter:
         """
         if not self._rows:
             still = np.zeros(len(MOTION_CHANNELS), np.float32)
-            if self._small is not None and self._grey is not None:
-                for name, value in zip(_LIGHT_CHANNELS, _light(self._small, self._grey), strict=True):
-                    still[MOTION_CHANNELS.index(name)] = value
+            if self._grey is not None:
+                still[MOTION_CHANNELS.index("luminance")] = self._grey.mean() / 255
             return still
         rows = np.stack(self._rows)
         self._rows.clear()
@@ -171,8 +165,6 @@ class MotionMeter:
         if cut > SHOT_CHANGE:
             # Flow across a shot change is meaningless: nothing moved, the picture was exchanged.
             velocity = np.zeros_like(velocity)
-        previous = None if self._after_cut or cut > SHOT_CHANGE else self.latest
-        self._after_cut = cut > SHOT_CHANGE
         self.latest = FlowField(velocity, _mean_speed(camera / (step_s * height)))
         speed = np.hypot(velocity[..., 0], velocity[..., 1])
         moving = velocity[speed > _MOVING]
@@ -180,12 +172,6 @@ class MotionMeter:
         block_mean = cv2.resize(velocity, _GRID, interpolation=cv2.INTER_AREA)
         incoherence = block_speed - np.hypot(block_mean[..., 0], block_mean[..., 1])
         place = np.unravel_index(int(incoherence.argmax()), incoherence.shape)
-        acceleration = 0.0
-        if previous is not None and previous.velocity.shape == velocity.shape:
-            change = velocity - previous.velocity
-            acceleration = float(
-                cv2.resize(np.hypot(change[..., 0], change[..., 1]), _GRID, interpolation=cv2.INTER_AREA).max()
-            )
         return np.array(
             [
                 speed.mean(),
@@ -195,13 +181,11 @@ class MotionMeter:
                 *(direction_histogram(moving) / speed.size),
                 direction_entropy(moving),
                 incoherence.max(),
-                incoherence.mean(),
                 (place[1] + 0.5) / _GRID[0],
                 (place[0] + 0.5) / _GRID[1],
-                acceleration,
                 float(np.hypot(*self.latest.camera)),
                 np.abs(grey.astype(np.int16) - self._grey).mean() / 255,
-                *_light(small, grey),
+                grey.mean() / 255,
                 cut,
                 *cv2.resize(speed, _CELLS, interpolation=cv2.INTER_AREA).ravel(),
             ],
@@ -212,18 +196,7 @@ class MotionMeter:
 _INCOHERENCE_MAX = MOTION_CHANNELS.index("incoherence_max")
 _INCOHERENCE_X = MOTION_CHANNELS.index("incoherence_x")
 _INCOHERENCE_Y = MOTION_CHANNELS.index("incoherence_y")
-_EXTREMES = tuple(
-    MOTION_CHANNELS.index(name) for name in ("speed_block_max", "incoherence_max", "acceleration_max", "cut")
-)
-
-
-_LIGHT_CHANNELS = ("luminance", "glare_fraction", "flame_fraction")
-
-
-def _light(small: UInt8, grey: UInt8) -> tuple[float, float, float]:
-    red, blue = small[..., 0].astype(np.int16), small[..., 2].astype(np.int16)
-    flames = (red > 200) & (red - blue > 60)
-    return float(grey.mean()) / 255, float((grey > 240).mean()), float(flames.mean())
+_EXTREMES = tuple(MOTION_CHANNELS.index(name) for name in ("speed_block_max", "incoherence_max", "cut"))
 
 
 def _flow_between(engine: cv2.DISOpticalFlow, before: UInt8, after: UInt8) -> Float32:

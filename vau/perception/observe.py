@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from vau.config import PerceptionConfig
-from vau.perception.fusion import attention, fuse, moving_blobs, overlap, plausible
-from vau.perception.models import Detector, Embedder
+from vau.perception.fusion import attention, fuse, moving_blobs, plausible
+from vau.perception.models import Detector, Embedder, box_iou
 from vau.perception.motion import MOTION_CHANNELS, SHOT_CHANGE, FlowField, MotionMeter
 from vau.perception.tracking import Linker
 from vau.types import Detection, Float32, FrameBatch, Observations, UInt8, VideoInfo
@@ -173,7 +173,7 @@ def _look(
         places = [
             box
             for box in (last * scale for last in recall)
-            if not _cut_off(box, image.shape, (True,) * 4) and not any(overlap(box, item.box) > 0.2 for item in found)
+            if not _cut_off(box, image.shape, (True,) * 4) and not any(box_iou(box, item.box) > 0.2 for item in found)
         ]
         for box in places[:_RECALLS]:
             found += _detect_within(image, _square_around(box, width, height), lambda crop: _poses(crop, models))

@@ -26,6 +26,7 @@ class Motion:
     track: Track
     times_s: Float64  # (T,)
     size: Float64  # (T,) pixels
+    side: Float64  # (T,) larger side of the box in pixels, as seen
     centre: Float64  # (T, 2) pixels, smoothed
     foot: Float64  # (T, 2) pixels, middle of the lower edge, smoothed
     velocity: Float64  # (T, 2) body sizes a second
@@ -39,9 +40,10 @@ class Motion:
         """Returns the row nearest to a time."""
         return int(np.abs(self.times_s - time_s).argmin())
 
-    def rows(self, start_s: float, end_s: float) -> Bool:
-        """Returns which rows fall into a closed span."""
-        return (self.times_s >= start_s - 1e-6) & (self.times_s <= end_s + 1e-6)
+    def window(self, start_s: float, end_s: float) -> slice:
+        """Returns the rows of a closed span as a slice, found in logarithmic time."""
+        first = int(np.searchsorted(self.times_s, start_s - 1e-6))
+        return slice(first, int(np.searchsorted(self.times_s, end_s + 1e-6, side="right")))
 
     def displacement(self, over_s: float) -> Float64:
         """Returns, a row, how far the centre moves in the span around it, in body sizes a second.
@@ -68,7 +70,8 @@ def measure(track: Track, frame_size: tuple[int, int]) -> Motion:
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.25
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     window = max(1, round(_SIZE_WINDOW_S / step)) | 1
-    size = median_filter(np.maximum(width, height), window, mode="nearest")
+    side = np.maximum(width, height)
+    size = median_filter(side, window, mode="nearest")
     smooth = max(1, round(_SMOOTH_S / step)) | 1
     centre = _smooth(np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2], 1), smooth)
     foot = _smooth(np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], 1), smooth)
@@ -81,6 +84,7 @@ def measure(track: Track, frame_size: tuple[int, int]) -> Motion:
         track=track,
         times_s=times,
         size=size,
+        side=side,
         centre=centre,
         foot=foot,
         velocity=velocity,

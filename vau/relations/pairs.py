@@ -256,17 +256,17 @@ def _collision(pair: _Pair) -> Iterator[Relation]:
 
 def _speed_left(motion: Motion, time_s: float) -> float:
     """Returns the share of its speed that a moving track keeps after a moment; 1 where that is not known."""
-    before = motion.rows(time_s - 1.0, time_s)
-    after = motion.rows(time_s + 0.25, time_s + 1.5)
-    if before.sum() < 2 or after.sum() < 2 or motion.speed[before].mean() < _CLOSING / 2:
+    before = motion.speed[motion.window(time_s - 1.0, time_s)]
+    after = motion.speed[motion.window(time_s + 0.25, time_s + 1.5)]
+    if len(before) < 2 or len(after) < 2 or before.mean() < _CLOSING / 2:
         return 1.0
-    return float(motion.speed[after].mean() / motion.speed[before].mean())
+    return float(after.mean() / before.mean())
 
 
 def _jolt(motion: Motion, time_s: float) -> float:
     """Returns the change of velocity around a moment in body sizes a second, 0 where one side is not seen."""
-    before = motion.rows(time_s - 0.75, time_s)
-    after = motion.rows(time_s, time_s + 0.75)
-    if before.sum() < 2 or after.sum() < 2:
+    before = motion.velocity[motion.window(time_s - 0.75, time_s)]
+    after = motion.velocity[motion.window(time_s, time_s + 0.75)]
+    if len(before) < 2 or len(after) < 2:
         return 0.0
-    return float(np.hypot(*(motion.velocity[after].mean(0) - motion.velocity[before].mean(0))))
+    return float(np.hypot(*(after.mean(0) - before.mean(0))))

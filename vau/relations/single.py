@@ -12,12 +12,13 @@ import numpy as np
 
 from vau.perception.fusion import PERSON
 from vau.relations.kinematics import Motion
-from vau.types import Bool, Float64, Measure, Relation
+from vau.types import Bool, Float64, Int64, Measure, Relation
 
 RUNNING = 1.7  # body heights a second over 0.75 s
 _RUN_S = 0.7
 _LYING_S = 1.5
 _FALL_WINDOW_S = 1.5
+_POSED = 0.2
 _SAME_BODY = (0.5, 1.7)  # longer side of the box after a fall over that before
 _LOITER_S = 30.0
 _LOITER_REACH = 2.5  # body heights
@@ -73,11 +74,11 @@ def _falls(motion: Motion, down: Float64) -> Iterator[Relation]:
 def _fall_evidence(motion: Motion, down: Float64, row: int) -> tuple[float, float]:
     """Returns how surely a person went from upright to lying around one row, 0 for not, and the head's way down."""
     track, time_s = motion.track, motion.times_s[row]
-    before = motion.rows(time_s - _FALL_WINDOW_S, time_s - 0.2) & track.detected
-    after = motion.rows(time_s + 0.2, time_s + _FALL_WINDOW_S) & track.detected
-    if before.sum() < 2 or after.sum() < 2 or _posed(motion, after) < 0.3:
+    before = _detected(motion, time_s - _FALL_WINDOW_S, time_s - 0.2)
+    after = _detected(motion, time_s + 0.2, time_s + _FALL_WINDOW_S)
+    if len(before) < 2 or len(after) < 2 or _posed(motion, after) < _POSED:
         return 0.0, 0.0
-    tops, sides = track.boxes[:, 1].astype(np.float64), _larger_side(motion)
+    tops, sides = track.boxes[:, 1], motion.side
     sizes = np.median(sides[after]) / np.median(sides[before])
     moved = np.hypot(*(np.median(motion.centre[after], 0) - np.median(motion.centre[before], 0)))
     # The same body lies about as long as it stood, near where it stood; else the box went to something else. One who
@@ -92,16 +93,11 @@ def _fall_evidence(motion: Motion, down: Float64, row: int) -> tuple[float, floa
     return min(1.0, change) * min(1.0, drop / 0.35), drop
 
 
-def _larger_side(motion: Motion) -> Float64:
-    boxes = motion.track.boxes.astype(np.float64)
-    return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-
-
 def _fall(motion: Motion, surety: float, row: int, drop: float) -> Relation:
     # The fall is where the head comes down fastest, not the middle of the window that showed it.
     descent = np.gradient(motion.track.boxes[:, 1].astype(np.float64), motion.times_s) / motion.size[row]
-    near = np.flatnonzero(motion.rows(motion.times_s[row] - 1.0, motion.times_s[row] + 1.0))
-    steepest = int(near[descent[near].argmax()])
+    near = motion.window(motion.times_s[row] - 1.0, motion.times_s[row] + 1.0)
+    steepest = near.start + int(descent[near].argmax())
     time_s, fall_rate = float(motion.times_s[steepest]), float(descent[steepest])
     return Relation(
         "",
@@ -127,8 +123,8 @@ def _lying(motion: Motion, down: Float64) -> Iterator[Relation]:
     still = motion.displacement(1.0) < 0.5
     for first, last in spans((down > 0.6) & still, motion.times_s, _LYING_S):
         seen = float(motion.track.detected[first : last + 1].mean())
-        rows = motion.rows(float(motion.times_s[first]), float(motion.times_s[last])) & motion.track.detected
-        if seen < 0.3 or _posed(motion, rows) < 0.3:
+        rows = _detected(motion, float(motion.times_s[first]), float(motion.times_s[last]))
+        if seen < 0.3 or _posed(motion, rows) < _POSED:
             continue
         yield Relation(
             "",
@@ -145,9 +141,19 @@ def _lying(motion: Motion, down: Float64) -> Iterator[Relation]:
         )
 
 
-def _posed(motion: Motion, rows: Bool) -> float:
-    """Returns the share of rows in which the pose model saw a body too: tables and bags lie as well."""
-    if motion.track.keypoints is None or not rows.any():
+def _detected(motion: Motion, start_s: float, end_s: float) -> Int64:
+    """Returns the rows of a closed span in which the person was seen, not bridged."""
+    rows = motion.window(start_s, end_s)
+    seen: Int64 = np.flatnonzero(motion.track.detected[rows]) + rows.start
+    return seen
+
+
+def _posed(motion: Motion, rows: Int64) -> float:
+    """Returns the share of rows in which the pose model saw a body too: tables and bags lie as well.
+
+    The pose model looks at every second sampled frame or more, so half is all that can be expected.
+    """
+    if motion.track.keypoints is None or not len(rows):
         return 0.0
     return float((motion.track.keypoints[rows, :, 2].max(axis=1) > 0).mean())
 

@@ -21,9 +21,9 @@ def moment(ctx: Context) -> Draft:
     at, when_s = span(start, end), start
     if asked is not None and exact:
         at, when_s = f"at {clock(asked.start_s)}", min(asked.start_s, end)
-    scores = ctx.report.scores
-    inside = scores.scores[(scores.times_s >= start) & (scores.times_s <= end)]
-    score = float(inside.mean()) if len(inside) else 0.0
+    curve = ctx.report.scores
+    within = curve.scores[(curve.times_s >= start) & (curve.times_s <= end)]
+    score = float(within.mean()) if len(within) else 0.0
     inside = sorted(overlapping(ctx.events, start, end), key=lambda event: event.start_s)
     claims = [
         say(
