@@ -618,7 +618,7 @@ def test_doctor_asks_for_a_gpu(monkeypatch, reply, state, text):
     answer = subprocess.CompletedProcess([], 0, reply, "")
     monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
     monkeypatch.setattr(doctor.subprocess, "run", lambda *_, **__: answer)
-    (check,) = (item for item in doctor.examine().checks if item.name == "gpu")
+    (check,) = (item for item in doctor.examine().checks if (item.section, item.name) == ("system", "gpu"))
     assert check.state == state
     assert text in check.detail
 
