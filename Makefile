@@ -32,6 +32,7 @@ demo: system-demo $(INSTALLED)
 
 test: system-test $(VENV)/.editable
 	$(BIN)/vau weights fetch
+	$(BIN)/vau weights fetch yolov8n
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.editable
@@ -61,6 +62,6 @@ $(VENV)/.installed: $(VENV)/.made $(SOURCES)
 	@touch $@
 
 $(VENV)/.editable: $(VENV)/.made pyproject.toml
-	$(PIP) --editable '.[dev,eval,decord]'
+	$(PIP) --editable '.[dev,eval,decord,yolo,clip]'
 	@rm -f $(VENV)/.installed
 	@touch $@
