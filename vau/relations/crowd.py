@@ -78,15 +78,12 @@ def _gatherings(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
             continue
         centre = groups[first][1]
         assert centre is not None
-        yield Relation(
-            "",
-            centre.track.track_id,
+        yield centre.relation(
             "gathering",
-            None,
             float(times_s[first]),
             float(times_s[last]),
             0.6 * centre.track.confidence,
-            (Measure("people together", float(sizes[first : last + 1].max()), ""),),
+            Measure("people together", float(sizes[first : last + 1].max()), ""),
         )
 
 
@@ -114,15 +111,12 @@ def _scattering(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
             continue
         lead = max(runners, key=lambda motion: motion.track.confidence)
         share = float((running / np.maximum(present, 1))[first : last + 1].mean())
-        yield Relation(
-            "",
-            lead.track.track_id,
+        yield lead.relation(
             "dispersing",
-            None,
             float(times_s[first]),
             float(times_s[last]),
             min(1.0, share) * lead.track.confidence,
-            (Measure("people running at once", float(running[first : last + 1].max()), ""),),
+            Measure("people running at once", float(running[first : last + 1].max()), ""),
         )
 
 
@@ -145,15 +139,12 @@ def _left_behind(luggage: list[Motion], people: list[Motion]) -> Iterator[Relati
             away = np.hypot(*(motion.foot[rows] - person.foot[others]).T) / person.size[others]
             attended[rows] |= away < _ALONE
         for first, last in spans((motion.displacement(1.0) < 0.1) & ~attended, motion.times_s, _LEFT_S):
-            yield Relation(
-                "",
-                motion.track.track_id,
+            yield motion.relation(
                 "left behind",
-                None,
                 float(motion.times_s[first]),
                 float(motion.times_s[last]),
                 motion.track.confidence,
-                (Measure("unattended for", float(motion.times_s[last] - motion.times_s[first]), "s"),),
+                Measure("unattended for", float(motion.times_s[last] - motion.times_s[first]), "s"),
             )
 
 
@@ -184,15 +175,13 @@ def _against(kind: list[Motion]) -> Iterator[Relation]:
             continue
         cosines = np.array([float(heading @ other) for other in neighbours])
         if (cosines < -0.7).mean() >= 0.9:
-            yield Relation(
-                "",
-                motion.track.track_id,
+            yield motion.relation(
                 "against the flow",
-                None,
                 motion.track.start_s,
                 motion.track.end_s,
                 0.7 * motion.track.confidence,
-                (Measure("others going the other way", float(len(neighbours)), ""), Measure("way", way, "body sizes")),
+                Measure("others going the other way", float(len(neighbours)), ""),
+                Measure("way", way, "body sizes"),
             )
 
 
@@ -209,16 +198,11 @@ def _stopped(vehicles: list[Motion]) -> Iterator[Relation]:
                 if other is not motion
             )
             if passing >= _ROAD_TRACKS:
-                yield Relation(
-                    "",
-                    motion.track.track_id,
+                yield motion.relation(
                     "stopped on the road",
-                    None,
                     float(motion.times_s[first]),
                     float(motion.times_s[last]),
                     0.6 * motion.track.confidence,
-                    (
-                        Measure("stood for", float(motion.times_s[last] - motion.times_s[first]), "s"),
-                        Measure("vehicles passing there", float(passing), ""),
-                    ),
+                    Measure("stood for", float(motion.times_s[last] - motion.times_s[first]), "s"),
+                    Measure("vehicles passing there", float(passing), ""),
                 )

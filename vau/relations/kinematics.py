@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import median_filter, uniform_filter1d
 
-from vau.types import Bool, Float32, Float64, Track
+from vau.types import Bool, Float32, Float64, Measure, Relation, Track
 
 _SIZE_WINDOW_S = 4.0
 _SMOOTH_S = 0.6
@@ -44,6 +44,11 @@ class Motion:
         """Returns the rows of a closed span as a slice, found in logarithmic time."""
         first = int(np.searchsorted(self.times_s, start_s - 1e-6))
         return slice(first, int(np.searchsorted(self.times_s, end_s + 1e-6, side="right")))
+
+    def relation(self, predicate: str, start_s: float, end_s: float, confidence: float, *measures: Measure) -> Relation:
+        """Returns what this track does by itself as a relation that has no id yet."""
+        surety = float(np.clip(confidence, 0.0, 1.0))
+        return Relation("", self.track.track_id, predicate, None, float(start_s), float(end_s), surety, measures)
 
     def displacement(self, over_s: float) -> Float64:
         """Returns, a row, how far the centre moves in the span around it, in body sizes a second.

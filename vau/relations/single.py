@@ -99,18 +99,13 @@ def _fall(motion: Motion, surety: float, row: int, drop: float) -> Relation:
     near = motion.window(motion.times_s[row] - 1.0, motion.times_s[row] + 1.0)
     steepest = near.start + int(descent[near].argmax())
     time_s, fall_rate = float(motion.times_s[steepest]), float(descent[steepest])
-    return Relation(
-        "",
-        motion.track.track_id,
+    return motion.relation(
         "fell",
-        None,
         max(time_s - 0.5, motion.track.start_s),
         min(time_s + 0.5, motion.track.end_s),
         min(surety * _trust(motion), 1.0),
-        (
-            Measure("head came down by", drop, "body heights"),
-            Measure("at up to", max(fall_rate, 0.0), "body heights a second"),
-        ),
+        Measure("head came down by", drop, "body heights"),
+        Measure("at up to", max(fall_rate, 0.0), "body heights a second"),
     )
 
 
@@ -126,18 +121,13 @@ def _lying(motion: Motion, down: Float64) -> Iterator[Relation]:
         rows = _detected(motion, float(motion.times_s[first]), float(motion.times_s[last]))
         if seen < 0.3 or _posed(motion, rows) < _POSED:
             continue
-        yield Relation(
-            "",
-            motion.track.track_id,
+        yield motion.relation(
             "lying",
-            None,
             float(motion.times_s[first]),
             float(motion.times_s[last]),
             float(np.median(down[first : last + 1])) * _trust(motion) * (0.6 + 0.4 * seen),
-            (
-                Measure("body wider than high", float(np.median(motion.aspect[first : last + 1])), "times"),
-                Measure("for", float(motion.times_s[last] - motion.times_s[first]), "s"),
-            ),
+            Measure("body wider than high", float(np.median(motion.aspect[first : last + 1])), "times"),
+            Measure("for", float(motion.times_s[last] - motion.times_s[first]), "s"),
         )
 
 
@@ -167,15 +157,12 @@ def _running(motion: Motion) -> Iterator[Relation]:
         if flow[rows].mean() < 0.5 * RUNNING or motion.track.detected[rows].mean() < 0.5:
             continue
         typical = float(np.median(pace[rows]))
-        yield Relation(
-            "",
-            motion.track.track_id,
+        yield motion.relation(
             "running",
-            None,
             float(motion.times_s[first]),
             float(motion.times_s[last]),
             min(1.0, (typical - RUNNING) / 1.0 + 0.5) * _trust(motion),
-            (Measure("pace", typical, "body heights a second"),),
+            Measure("pace", typical, "body heights a second"),
         )
 
 
@@ -187,14 +174,11 @@ def _loitering(motion: Motion) -> Iterator[Relation]:
     away = np.hypot(*(motion.centre - home).T) / np.median(motion.size)
     wandering = float(np.quantile(away, 0.9))
     if wandering < _LOITER_REACH:
-        yield Relation(
-            "",
-            motion.track.track_id,
+        yield motion.relation(
             "loitering",
-            None,
             motion.track.start_s,
-            motion.track.end_s,
-            # Over such a time a tracker in company may have passed from one person to another.
+            motion.track.end_s,  # Over such a time a tracker in company may have passed from one person to another.
             0.7 * min(1.0, stay_s / (2 * _LOITER_S)) * motion.track.confidence,
-            (Measure("stayed for", stay_s, "s"), Measure("within", wandering, "body heights")),
+            Measure("stayed for", stay_s, "s"),
+            Measure("within", wandering, "body heights"),
         )
