@@ -20,7 +20,7 @@ _CROWD = 4
 _NEAR = 2.0  # body heights
 _FLOW_TRACKS = 8
 _FLOW_S = 120.0  # how far back and ahead the flow is looked at
-_COMING_S = 8.0
+_COMING_S = 4.0
 _LEFT_S = 10.0
 _ALONE = 1.5  # body heights to the nearest person
 _STOP_S = 5.0
@@ -55,14 +55,18 @@ def _presence(people: list[Motion], times_s: Float64) -> list[list[tuple[Motion,
     return present
 
 
-def _company(states: list[tuple[Motion, int]]) -> tuple[int, Motion | None]:
-    """Returns the size of the largest group within reach of one person, and that person."""
-    best: tuple[int, Motion | None] = (0, None)
+def _company(states: list[tuple[Motion, int]]) -> list[Motion]:
+    """Returns the largest group within reach of one person, that person first."""
+    best: list[Motion] = []
     for motion, row in states:
         reach = _NEAR * motion.size[row]
-        size = sum(bool(np.hypot(*(other.foot[at] - motion.foot[row])) <= reach) for other, at in states)
-        if size > best[0]:
-            best = (size, motion)
+        others = [
+            other
+            for other, at in states
+            if other is not motion and np.hypot(*(other.foot[at] - motion.foot[row])) <= reach
+        ]
+        if len(others) >= len(best):
+            best = [motion, *others]
     return best
 
 
@@ -70,14 +74,11 @@ def _gatherings(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
     if len(people) < _CROWD:
         return
     groups = [_company(states) for states in _presence(people, times_s)]
-    sizes = np.array([size for size, _ in groups])
+    sizes = np.array([len(group) for group in groups])
     for first, last in spans(sizes >= _CROWD, times_s, 3.0):
-        earlier = sizes[(times_s >= times_s[first] - _COMING_S) & (times_s < times_s[first])]
-        # They must have come together before the eyes of the camera, not just have been counted anew.
-        if not len(earlier) or earlier.min() > _CROWD - 2:
+        if not _came_together(groups[first], float(times_s[first])):
             continue
-        centre = groups[first][1]
-        assert centre is not None
+        centre = groups[first][0]
         yield centre.relation(
             "gathering",
             float(times_s[first]),
@@ -85,6 +86,22 @@ def _gatherings(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
             0.6 * centre.track.confidence,
             Measure("people together", float(sizes[first : last + 1].max()), ""),
         )
+
+
+def _came_together(group: list[Motion], time_s: float) -> bool:
+    """Says whether most of a group were seen clearly farther apart some seconds before.
+
+    People who only pass behind each other in the picture, or are counted anew, have not gathered.
+    """
+    before_s = time_s - _COMING_S
+    known = [motion for motion in group if motion.track.start_s <= before_s]
+    return len(known) >= max(3, len(group) / 2) and _width(known, before_s) > 1.5 * _width(known, time_s)
+
+
+def _width(people: list[Motion], time_s: float) -> float:
+    """Returns the mean distance of people from their middle at a time, in body heights."""
+    places = np.array([motion.foot[motion.at(time_s)] / np.median(motion.size) for motion in people])
+    return float(np.hypot(*(places - places.mean(axis=0)).T).mean())
 
 
 def _scattering(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
@@ -122,12 +139,7 @@ def _scattering(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
 
 def _spreads(runners: list[Motion], start_s: float, end_s: float) -> bool:
     """Says whether people are clearly farther from each other at the end of a span than at its beginning."""
-
-    def width(time_s: float) -> float:
-        places = np.array([motion.centre[motion.at(time_s)] / np.median(motion.size) for motion in runners])
-        return float(np.hypot(*(places - places.mean(axis=0)).T).mean())
-
-    return width(end_s) > 1.25 * width(start_s) + 0.1
+    return _width(runners, end_s) > 1.25 * _width(runners, start_s) + 0.1
 
 
 def _left_behind(luggage: list[Motion], people: list[Motion]) -> Iterator[Relation]:
