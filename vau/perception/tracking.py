@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import supervision as sv
@@ -20,8 +20,10 @@ from vau.types import Detection, Float32, Track
 _LOST_S = 2.0
 _RECALL_S = 3.0
 _MIN_SIGHTINGS = 3
+_DOUBLE = 0.6  # of the smaller box, and of the rows of the shorter track
 _STITCH_REACH = 0.5  # box sizes
-_STILL = 0.05  # box sizes a second; below it nothing inside the box ever moved
+_STILL = 0.15  # box sizes
+_POSED = 0.2  # share of sightings
 
 
 @dataclass
@@ -107,7 +109,8 @@ class Linker:
         need = min(_MIN_SIGHTINGS, max(len(grid), 1))
         lines = [rows for rows in _stitch(self._rows) if len(rows) >= need]
         lines.sort(key=lambda rows: (rows[0].time_s, float(rows[0].detection.box[0])))
-        return tuple(_build(number, rows, grid) for number, rows in enumerate(lines, start=1))
+        tracks = _without_doubles([_build(number, rows, grid) for number, rows in enumerate(lines, start=1)])
+        return tuple(replace(track, track_id=number) for number, track in enumerate(tracks, start=1))
 
 
 def _stitch(rows: dict[tuple[str, int, int], list[_Row]]) -> list[list[_Row]]:
@@ -151,6 +154,26 @@ def _apart(a: Float32, b: Float32) -> float:
     return float(min(feet, centres) / size) if sizes.max() < 2 * sizes.min() else np.inf
 
 
+def _without_doubles(tracks: list[Track]) -> list[Track]:
+    """Drops tracks that lie within a longer one of their family most of the time: one object read twice."""
+    dropped: set[int] = set()
+    for index, first in enumerate(tracks):
+        for second in tracks[index + 1 :]:
+            if second.start_s > first.end_s:
+                break
+            if group(first.label) != group(second.label):
+                continue
+            shorter, longer = sorted((first, second), key=lambda track: (len(track.times_s), -track.track_id))
+            _, rows, others = np.intersect1d(shorter.times_s, longer.times_s, return_indices=True)
+            a, b = shorter.boxes[rows], longer.boxes[others]
+            sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+            both = np.prod(np.maximum(sides, 0), axis=1)
+            smaller = np.minimum(np.prod(a[:, 2:] - a[:, :2], axis=1), np.prod(b[:, 2:] - b[:, :2], axis=1))
+            if (both > _DOUBLE * smaller).sum() > _DOUBLE * len(shorter.times_s):
+                dropped.add(shorter.track_id)
+    return [track for track in tracks if track.track_id not in dropped]
+
+
 def _build(track_id: int, rows: list[_Row], grid: np.ndarray) -> Track:
     seen_s = np.array([row.time_s for row in rows])
     times = grid[(grid >= seen_s[0]) & (grid <= seen_s[-1])]
@@ -169,10 +192,20 @@ def _build(track_id: int, rows: list[_Row], grid: np.ndarray) -> Track:
     for row in rows:
         votes[row.detection.label] += row.detection.confidence  # type: ignore[assignment]
     label = max(sorted(votes), key=lambda name: votes[name])
-    return Track(track_id, label, _confidence(label, rows, keypoints), times, filled, detected, flow, keypoints)
+    return Track(track_id, label, _confidence(label, rows), times, filled, detected, flow, keypoints)
 
 
-def _confidence(label: str, rows: list[_Row], keypoints: np.ndarray | None) -> float:
+def _is_fixture(rows: list[_Row]) -> bool:
+    """Says whether a box stays put all the time while hardly ever a pose is seen in it."""
+    boxes = np.stack([row.detection.box for row in rows])
+    size = float(np.median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
+    middle = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2], 1)
+    away = np.hypot(*(middle - np.median(middle, axis=0)).T)
+    posed = sum(row.detection.keypoints is not None for row in rows) / len(rows)
+    return bool(np.quantile(away, 0.9) < _STILL * size and posed < _POSED)
+
+
+def _confidence(label: str, rows: list[_Row]) -> float:
     """Says how surely a track is one real object of its label.
 
     The better half of the sightings counts, discounted while there are few of them. A person who never moves and whom
@@ -180,6 +213,6 @@ def _confidence(label: str, rows: list[_Row], keypoints: np.ndarray | None) -> f
     """
     best = sorted(row.detection.confidence for row in rows)[len(rows) // 2 :]
     confidence = sum(best) / len(best) * (1 - 0.5 ** (len(rows) / 2))
-    if label == PERSON and keypoints is None and max(float(row.flow[2]) for row in rows) < _STILL:
-        confidence *= 0.4
+    if label == PERSON and _is_fixture(rows):
+        confidence *= 0.45
     return float(min(confidence, 1.0))

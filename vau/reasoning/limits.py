@@ -14,7 +14,7 @@ from vau.types import Event
 
 _SMALL_SIDE = 288  # pixels
 _SMALL_ACTOR = 48  # pixels of height
-_CAMERA_MOVES = 0.04  # frame heights a second
+CAMERA_MOVES = 0.04  # frame heights a second
 _CROWD = 10
 _FEW = 0.5  # share of frames
 _SHORT_S = 10.0
@@ -56,7 +56,9 @@ def video_limits(scene: Scene) -> list[Limit]:
         times = [scene.info.duration_s]
     cuts = scene.cuts(0.0, scene.info.duration_s)
     if cuts:
-        found.append(f"the shot changes {'once' if len(cuts) == 1 else f'{len(cuts)} times'}, which breaks all tracks")
+        found.append(
+            f"the shot changes at least {'once' if len(cuts) == 1 else f'{len(cuts)} times'}, which breaks all tracks"
+        )
         times.append(cuts[0])
     if scene.info.duration_s < _SHORT_S:
         found.append(f"with {duration(scene.info.duration_s)} of video there is little to compare with")
@@ -74,7 +76,7 @@ def _small(scene: Scene) -> bool:
 
 def _conditions(scene: Scene, start_s: float, end_s: float) -> list[str]:
     found = []
-    if scene.level("camera_speed", start_s, end_s) > _CAMERA_MOVES:
+    if scene.level("camera_speed", start_s, end_s) > CAMERA_MOVES:
         found.append("the camera moves, which blurs measured speeds")
     if scene.share_with_detections(start_s, end_s) < _FEW:
         found.append("the detectors found nothing in most frames")

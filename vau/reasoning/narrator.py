@@ -8,7 +8,7 @@ or guilt and does not guess them; what no relation, track or signal says is not 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vau.reasoning import signals
 from vau.reasoning.evidence import AFTER_S, GAP_S, causal_chain
@@ -126,7 +126,7 @@ def _times(fact: Fact) -> list[float]:
 
 def _who(telling: _Telling) -> None:
     found, scene, event = telling.found, telling.scene, telling.found.event
-    if found.main is None:
+    if found.main is None or not found.main.actors:
         _who_was_there(telling)
         return
     known = [scene.tracks[item] for item in found.main.actors if item in scene.tracks]
@@ -137,9 +137,7 @@ def _who(telling: _Telling) -> None:
     others = [t for t in scene.present(event.peak_s, event.peak_s) if t.track_id not in found.main.actors]
     text = join_words(shorten_list(clauses, 3))
     if others:
-        text += (
-            f"; {_count(others, scene, other=True)} {'was' if len(others) == 1 else 'were'} in the picture at the peak"
-        )
+        text += f"; {_count(others, scene, other=True)} {'was' if len(others) == 1 else 'were'} tracked at the peak"
     ids = [f"T{item.track_id}" for item in (*known, *others)]
     telling.say("who", sentence(text), ids, [event.peak_s], scene.confidence(t.track_id for t in known))
 
@@ -161,11 +159,11 @@ def _who_was_there(telling: _Telling) -> None:
         return
     present = scene.present(event.peak_s, event.peak_s)
     if present:
-        text = f"{_count(present, scene)} {'was' if len(present) == 1 else 'were'} tracked in the picture at the peak"
+        text = f"{_count(present, scene)} {'was' if len(present) == 1 else 'were'} tracked at the peak"
         ids = [f"T{item.track_id}" for item in present]
         telling.say(
             "who",
-            sentence(text, f"; nothing ties {'any of them' if len(present) > 1 else 'it'} to the event"),
+            sentence(text, f"; whether {'they' if len(present) > 1 else 'this one'} took part was not measured"),
             ids,
             [event.peak_s],
             scene.confidence(item.track_id for item in present),
@@ -194,18 +192,17 @@ def _when(telling: _Telling) -> None:
     event = telling.found.event
     # Of the rounded times, so that a reader who subtracts them finds the same.
     length = duration(round(event.end_s, 1) - round(event.start_s, 1))
-    text = f"The event lasts {length}, from {clock(event.start_s)} to {clock(event.end_s)}"
+    text = f"It was measured for {length}, from {clock(event.start_s)} to {clock(event.end_s)}"
     if telling.found.main is None:
-        text = f"It lasts {length}"
-    comma = "" if telling.found.main is None else ","
-    text += f"{comma} and is most unusual at {clock(event.peak_s)}"
+        text = f"It was measured for {length}"
+    text += f", most unusual at {clock(event.peak_s)}"
     times = [event.start_s, event.peak_s, event.end_s]
     telling.say("when", sentence(text), (event.event_id,), times, event.score)
 
 
 def _where(telling: _Telling) -> None:
     found, scene = telling.found, telling.scene
-    if found.main is not None:
+    if found.main is not None and found.main.actors:
         time_s = _times(found.main)[0]
         places = [(item, scene.centre(item, time_s)) for item in found.main.actors]
         seen = [(item, place) for item, place in places if place is not None]
@@ -213,8 +210,8 @@ def _where(telling: _Telling) -> None:
             return
         x, y = (sum(place[axis] for _, place in seen) / len(seen) for axis in (0, 1))
         ids = [f"T{item}" for item, _ in seen]
-        verb = "took place" if found.main.predicate.momentary else "began"
-        text = f"It {verb} {region(x, y)}{_depth(seen[0][0], time_s, scene)}"
+        verb = "It took place" if found.main.predicate.momentary else "When first measured, it was"
+        text = f"{verb} {region(x, y)}{_depth(seen[0][0], time_s, scene)}"
         telling.say("where", sentence(text), ids, [time_s], scene.confidence(item for item, _ in seen))
         return
     place = motion_place(found, scene)
@@ -292,7 +289,7 @@ def _why_dangerous(telling: _Telling) -> None:
 def _cause(telling: _Telling, chain: Sequence[Fact]) -> None:
     found, event = telling.found, telling.found.event
     if chain:
-        _tell_row(telling, "cause", "Before that,", chain, "")
+        _tell_row(telling, "cause", "Before that,", _until(chain, event.start_s), "")
         return
     shared = set(found.actors) or {track.track_id for track in at_motion(found, telling.scene)}
     start_s = event.peak_s if found.main is None else found.main.start_s
@@ -305,11 +302,20 @@ def _cause(telling: _Telling, chain: Sequence[Fact]) -> None:
     loose = [fact for fact in gather(earlier, telling.scene) if fact.predicate.severity >= TELLING]
     steps = sorted((linked or loose)[:2], key=lambda fact: fact.start_s)
     if steps:
-        _tell_row(telling, "cause", "Shortly before,", steps, "; whether this led to it is not known")
+        _tell_row(
+            telling, "cause", "Shortly before,", _until(steps, event.start_s), "; whether this led to it is not known"
+        )
         return
-    telling.say(
-        "cause", "What led to it is not visible in the evidence.", (event.event_id,), [event.start_s], event.score
-    )
+    telling.say("cause", "No cause was measured.", (event.event_id,), [event.start_s], event.score)
+
+
+def _until(facts: Sequence[Fact], end_s: float) -> list[Fact]:
+    """Returns facts with the parts of their spans that lie before a time, as far as that leaves any."""
+    cut = []
+    for fact in facts:
+        spans = tuple((start, min(end, end_s)) for start, end in fact.spans if start < end_s)
+        cut.append(replace(fact, spans=spans) if spans and not fact.predicate.momentary else fact)
+    return cut
 
 
 def _tell_row(telling: _Telling, role: Role, lead: str, facts: Sequence[Fact], tail: str) -> None:

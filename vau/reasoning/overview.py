@@ -14,7 +14,7 @@ import numpy as np
 from vau.reasoning.evidence import part_of, usable
 from vau.reasoning.findings import Findings
 from vau.reasoning.language import capital, clock, duration, hedge, join_words, plural, pluralize, sentence, span
-from vau.reasoning.limits import video_limits
+from vau.reasoning.limits import CAMERA_MOVES, video_limits
 from vau.reasoning.phrases import Names, clause, gather
 from vau.reasoning.scene import VEHICLES, Scene, most_at_once
 from vau.types import Account, Claim, Event, Relation, Segments, Track
@@ -25,7 +25,8 @@ _HIGH = 0.45  # score that a reader would ask about
 _EVERYDAY = 0.15  # severity up to which a relation is an everyday one
 _ENOUGH = 12  # samples outside events without which nothing is called usual
 _STILL = 0.01  # share of the picture that moves
-_ONE_WAY = 0.6  # share of all motion
+_CLEAR = 0.72  # strength from which a boundary is visible to a viewer
+_ONE_WAY = 0.75  # share of all motion
 _WAYS = {"left": (0, 7), "up": (1, 2), "right": (3, 4), "down": (5, 6)}  # sectors of the direction histogram
 
 
@@ -46,7 +47,7 @@ def survey(
         claims += _rare(scene, relations)
     claims += _usual(scene, relations)
     claims += _tracked(scene)
-    claims += _phases(parts)
+    claims += _phases(scene, parts)
     claims += [Claim(item.text, "limit", (), item.times_s, 1.0) for item in video_limits(scene)]
     if accounts:
         level = max(account.threat_level for account in accounts)
@@ -99,7 +100,7 @@ def _lines(events: Sequence[Event], accounts: Sequence[Account]) -> list[Claim]:
     claims = []
     for event, account in sorted(kept, key=lambda item: item[0].start_s):
         heading = account.claims[0]
-        text = f"{capital(span(event.start_s, event.end_s))}: {heading.text[:1].lower() + heading.text[1:]}"
+        text = f"Measured {span(event.start_s, event.end_s)}: {heading.text[:1].lower() + heading.text[1:]}"
         text = sentence(f"{text} (threat level {account.threat_level} of 2)")
         claims.append(Claim(text, "what", heading.evidence, heading.times_s, heading.confidence))
     if len(pairs) > len(kept):
@@ -128,7 +129,8 @@ def _tracked(scene: Scene) -> list[Claim]:
     ]
     # One object may carry several tracks in turn; only what was seen at the same time is counted for certain.
     counts = [
-        f"{'up to ' if most < len(group) else ''}{plural(most, noun)}{f' at once ({clock(at)})' if most > 1 else ''}"
+        f"{'no more than ' if most < len(group) else ''}{plural(most, noun)}"
+        f"{f' at once ({clock(at)})' if most > 1 else ' at a time' if most < len(group) else ''}"
         for group, noun, most, at in groups
     ]
     several = sum(most for _, _, most, _ in groups) > 1
@@ -172,13 +174,15 @@ def _usual(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
     facts = [fact for fact in gather(calm, scene) if fact.predicate.severity <= _EVERYDAY and fact.confidence >= 0.5]
     # The vocabulary calls what is near "people".
     facts = [f for f in facts if f.predicate.name != "near" or {scene.label(item) for item in f.actors} == {"person"}]
+    # Whether boxes that touch are people who touch is too doubtful to be counted.
+    facts = [fact for fact in facts if fact.predicate.name != "in contact"]
     counts = Counter(fact.predicate.noun for fact in facts)
     if counts:
         common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
-        where = "Outside the events" if scene.events else "Otherwise"
+        where = " outside the events" if scene.events else ""
         named = [f"{noun} ({_often(count)})" for noun, count in common]
         told = [fact for fact in facts if fact.predicate.noun in dict(common)][:20]
-        text = sentence(f"{where} the measured relations are everyday ones:", join_words(named))
+        text = sentence(f"Everyday relations measured{where}:", join_words(named))
         ids = tuple(name for fact in told for name in fact.ids)
         claims.append(
             Claim(text, "what", ids, tuple(fact.start_s for fact in told[:5]), min(f.confidence for f in told))
@@ -200,9 +204,13 @@ def _motion(scene: Scene) -> str:
         outside &= (observed.times_s < event.start_s) | (observed.times_s > event.end_s)
     if outside.sum() < _ENOUGH:
         return ""
-    where = "outside the events" if scene.events else "for most of the time"
-    if float(np.median(observed.channel("moving_fraction")[outside])) < _STILL:
-        return f"{where} hardly anything in the picture moves"
+    moving = observed.channel("moving_fraction")[outside]
+    if float(np.median(moving)) < _STILL:
+        return (
+            f"for most of the time{' outside the events' if scene.events else ''} only small parts of the picture move"
+        )
+    if scene.level("camera_speed", 0.0, scene.info.duration_s) > CAMERA_MOVES:
+        return ""  # directions would be the camera's
     sums = {
         way: sum(float(observed.channel(f"direction_{sector}")[outside].sum()) for sector in sectors)
         for way, sectors in _WAYS.items()
@@ -220,9 +228,20 @@ def _motion(scene: Scene) -> str:
     return ""
 
 
-def _phases(parts: Segments) -> list[Claim]:
+def _is_busy(scene: Scene, time_s: float) -> bool:
+    """Says whether the picture changes at a time more than it does in nine tenths of the video."""
+    observed = scene.observations
+    if "frame_difference" not in observed.motion_channels or not len(observed):
+        return False
+    change = observed.channel("frame_difference")
+    near = change[np.abs(observed.times_s - time_s) <= 0.5]
+    return bool(len(near) and near.max() >= np.quantile(change, 0.9))
+
+
+def _phases(scene: Scene, parts: Segments) -> list[Claim]:
     """Returns when the scene changed most, where it has a few clear boundaries."""
     inner = list(zip(parts.edges_s[1:-1].tolist(), parts.strengths[1:-1].tolist(), strict=True))
+    inner = [item for item in inner if item[1] >= _CLEAR and _is_busy(scene, item[0])]
     if not inner or len(inner) > 2 * _MOST_PHASES:
         return []
     kept = sorted(sorted(inner, key=lambda item: (-item[1], item[0]))[:_MOST_PHASES])

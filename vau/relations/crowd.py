@@ -82,7 +82,7 @@ def _gatherings(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
         yield centre.relation(
             "gathering",
             float(times_s[first]),
-            float(times_s[last]),
+            min(float(times_s[last]), centre.track.end_s),
             0.6 * centre.track.confidence,
             Measure("people together", float(sizes[first : last + 1].max()), ""),
         )

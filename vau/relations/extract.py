@@ -39,10 +39,22 @@ def extract_relations(observations: Observations) -> tuple[Relation, ...]:
         found = [relation for relation in found if not _shaken(relation, observations)]
     else:
         found = [replace(relation, confidence=relation.confidence / 2) for relation in found]
-    found = _merge(_without_riders(found))
+    found = _without_twins(_merge(_without_riders(found)))
     found.sort(key=lambda item: -item.confidence * (0.1 + PREDICATES[item.predicate].severity))
     found = sorted(found[:_MOST], key=_order)
     return tuple(replace(item, relation_id=f"R{number}") for number, item in enumerate(found, start=1))
+
+
+def _without_twins(relations: list[Relation]) -> list[Relation]:
+    """Drops a fight whose people are not known where one between known people covers part of the same time."""
+    named = [item for item in relations if item.predicate == "fighting" and item.subject is not None]
+    return [
+        item
+        for item in relations
+        if item.predicate != "fighting"
+        or item.subject is not None
+        or not any(other.start_s <= item.end_s and item.start_s <= other.end_s for other in named)
+    ]
 
 
 def _without_riders(relations: list[Relation]) -> list[Relation]:

@@ -22,6 +22,7 @@ from vau.types import Bool, Float64, Measure, Relation
 _NEAR = 1.0  # body sizes between feet
 _CONTACT_S = 0.4
 _NEAR_S = 1.5
+_TWO_READINGS = 0.6  # of the smaller box
 _FOLLOW_S = 4.0
 _CHASE_S = 1.0
 _IN_FRONT = 0.7  # cosine
@@ -95,11 +96,27 @@ def _pair(a: Motion, b: Motion) -> _Pair | None:
     boxes_a, boxes_b = a.track.boxes[rows_a].astype(np.float64), b.track.boxes[rows_b].astype(np.float64)
     across = np.minimum(boxes_a[:, 2], boxes_b[:, 2]) - np.maximum(boxes_a[:, 0], boxes_b[:, 0])
     down = np.minimum(boxes_a[:, 3], boxes_b[:, 3]) - np.maximum(boxes_a[:, 1], boxes_b[:, 1])
+    smaller = np.minimum(_areas(boxes_a), _areas(boxes_b))
+    # Boxes that mostly coincide are two readings of one object, and a bridged box saw nothing.
+    apart_enough = np.maximum(across, 0) * np.maximum(down, 0) < _TWO_READINGS * smaller
+    seen = a.track.detected[rows_a] & b.track.detected[rows_b]
     same_line = np.abs(boxes_a[:, 3] - boxes_b[:, 3]) < 0.3 * np.minimum(a.size[rows_a], b.size[rows_b])
     fits = np.maximum(a.size[rows_a], b.size[rows_b]) < 3 * np.minimum(a.size[rows_a], b.size[rows_b])
     return _Pair(
-        a, b, times, rows_a, rows_b, apart, -np.gradient(apart, times), (across > 0) & (down > 0) & same_line & fits
+        a,
+        b,
+        times,
+        rows_a,
+        rows_b,
+        apart,
+        -np.gradient(apart, times),
+        (across > 0) & (down > 0) & same_line & fits & apart_enough & seen,
     )
+
+
+def _areas(boxes: Float64) -> Float64:
+    areas: Float64 = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return areas
 
 
 def _people(pair: _Pair) -> Iterator[Relation]:

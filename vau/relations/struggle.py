@@ -25,7 +25,9 @@ _CEILING = 0.65
 
 
 def struggles(motions: list[Motion], observations: Observations) -> Iterator[Relation]:
-    """Yields fighting between the two people nearest to a lasting burst of violent motion, without ids.
+    """Yields fighting at a lasting burst of violent motion with at least two people near, without ids.
+
+    Who takes part is left open: in a brawl boxes pass from one to another.
 
     Args:
         motions: all tracks.
@@ -36,43 +38,37 @@ def struggles(motions: list[Motion], observations: Observations) -> Iterator[Rel
         return
     violence = turbulence(observations)
     people = [motion for motion in motions if motion.track.label == PERSON and motion.track.confidence >= 0.35]
-    near = [_nearest(people, observations, row) if violence[row] > _VIOLENT else [] for row in range(len(times))]
-    mask = np.array([len(found) >= 2 for found in near])
+    near = [_count_near(people, observations, row) if violence[row] > _VIOLENT else 0 for row in range(len(times))]
+    mask = np.array(near) >= 2
     for first, last in spans(mask, times, _LONG_S):
         level = float(violence[first : last + 1].max())
-        counted: dict[int, int] = {}
-        for found in near[first : last + 1]:
-            for motion in found[:3]:
-                counted[motion.track.track_id] = counted.get(motion.track.track_id, 0) + 1
-        pair = sorted(counted, key=lambda key: (-counted[key], key))[:2]
         yield Relation(
             "",
-            pair[0],
+            None,
             "fighting",
-            pair[1],
+            None,
             float(times[first]),
             float(times[last]),
             min(_CEILING, level / (2.5 * _VIOLENT)),
             (
                 Measure("turbulence", level, "of 1"),
                 Measure("for", float(times[last] - times[first]), "s"),
+                Measure("people there", float(max(near[first : last + 1])), ""),
             ),
         )
 
 
-def _nearest(people: list[Motion], observations: Observations, row: int) -> list[Motion]:
-    """Returns the people within reach of the most violent place at one sampled frame, nearest first."""
+def _count_near(people: list[Motion], observations: Observations, row: int) -> int:
+    """Returns how many people are within reach of the most violent place at one sampled frame."""
     width, height = observations.frame_size
     x = float(observations.channel("incoherence_x")[row]) * width
     y = float(observations.channel("incoherence_y")[row]) * height
     time_s = float(observations.times_s[row])
-    found: list[tuple[float, int, Motion]] = []
+    count = 0
     for motion in people:
-        if not motion.track.start_s - _LONGEST_GAP_S <= time_s <= motion.track.end_s + _LONGEST_GAP_S:
-            continue
-        at = motion.at(time_s)
-        box = motion.track.boxes[at]
-        away = np.hypot(max(box[0] - x, 0.0, x - box[2]), max(box[1] - y, 0.0, y - box[3])) / motion.size[at]
-        if away <= _REACH:
-            found.append((float(away), motion.track.track_id, motion))
-    return [motion for _, _, motion in sorted(found, key=lambda item: item[:2])]
+        if motion.track.start_s - _LONGEST_GAP_S <= time_s <= motion.track.end_s + _LONGEST_GAP_S:
+            at = motion.at(time_s)
+            box = motion.track.boxes[at]
+            away = np.hypot(max(box[0] - x, 0.0, x - box[2]), max(box[1] - y, 0.0, y - box[3]))
+            count += bool(away <= _REACH * motion.size[at])
+    return count

@@ -32,7 +32,7 @@ _CAMERA = 0.08  # frame heights a second at which flow says half as much
 _BUSY = 0.3  # frame heights a second that are usual in a clip where motion says half as much
 _LARGE = 0.33  # frame heights
 _MIN_PEERS = 5
-_MOMENT_S = 0.75  # how far a momentary relation reaches into the score
+_MOMENT_S = 0.25  # how far a momentary relation reaches into the score
 
 
 def level(values: Float64, half: float) -> Float64:
@@ -75,7 +75,7 @@ def appearance_novelty(observations: Observations, gain: float) -> Float64:
 def kinematic_surprise(observations: Observations, gain: float) -> Float64:
     """Returns how far some track moves faster than its own kind does in this clip (half level 3 times the median).
 
-    At least five tracks of the kind are needed to know what is usual; the level ends at 0.6, since haste is no harm.
+    At least five tracks of the kind are needed to know what is usual; the level ends at 0.45, since haste is no harm.
     """
     found = np.zeros(len(observations))
     motions = [measure(track, observations.frame_size) for track in observations.tracks if track.confidence >= 0.4]
@@ -91,7 +91,7 @@ def kinematic_surprise(observations: Observations, gain: float) -> Float64:
             rows = np.searchsorted(observations.times_s, motion.times_s)
             steady = np.minimum(uniform_filter1d(pace, 5, mode="nearest"), pace)
             found[rows] = np.maximum(found[rows], level(gain * steady / usual, 3.0))
-    return 0.6 * found * trust_in_flow(observations)
+    return 0.45 * found * trust_in_flow(observations)
 
 
 def relation_surprise(observations: Observations, relations: Sequence[Relation], gain: float) -> Float64:
@@ -104,11 +104,11 @@ def relation_surprise(observations: Observations, relations: Sequence[Relation],
             continue
         weight = gain * predicate.severity * relation.confidence
         if predicate.momentary:
-            # Full weight at the moment itself, so that the curve peaks there, and half at the end of its reach.
+            # Full weight at the moment itself, so that the curve peaks there, and none at the end of its reach.
             middle_s = (relation.start_s + relation.end_s) / 2
             reach_s = (relation.end_s - relation.start_s) / 2 + _MOMENT_S
             away = np.abs(times - middle_s) / reach_s
-            found = np.maximum(found, np.where(away <= 1, weight * (1 - away / 2), 0.0))
+            found = np.maximum(found, np.where(away <= 1, weight * (1 - away), 0.0))
         else:
             rows = (times >= relation.start_s) & (times <= relation.end_s)
             found[rows] = np.maximum(found[rows], weight)
