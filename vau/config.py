@@ -112,6 +112,8 @@ class Config(_Section):
             ConfigError: the file is missing, too large, not YAML, or holds an unknown key or a wrong value.
         """
         try:
+            if path.exists() and not path.is_file():  # a pipe or a device would never end
+                raise ConfigError(f"{path}: a directory, pipe or device, not a file")
             if path.stat().st_size > MAX_CONFIG_BYTES:
                 raise ConfigError(f"{path}: a configuration larger than {MAX_CONFIG_BYTES} bytes is refused")
             data = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -143,7 +143,7 @@ def test_files_that_are_no_reports(tmp_path, raw):
 def test_missing_and_too_large_files(tmp_path, sample):
     with pytest.raises(ReportError, match="cannot read"):
         read_json(tmp_path / "none.json")
-    with pytest.raises(ReportError, match="cannot read"):
+    with pytest.raises(ReportError, match="not a regular file"):
         read_json(tmp_path)
     path = write_json(sample, tmp_path / "r.json")
     with pytest.raises(ReportError, match="larger than 1000 bytes"):

@@ -14,6 +14,7 @@ from vau.types import Event
 
 _SMALL_SIDE = 288  # pixels
 _SMALL_ACTOR = 48  # pixels of height
+_DARK = 0.06  # of full brightness
 CAMERA_MOVES = 0.04  # frame heights a second
 _CROWD = 10
 _FEW = 0.5  # share of frames
@@ -47,8 +48,23 @@ def event_limits(event: Event, scene: Scene, involved: Sequence[int]) -> list[Li
     return [_limit(found, times)] if found else []
 
 
+def sight(scene: Scene) -> float:
+    """Returns in (0, 1] how much a video without findings can be taken for one in which nothing happened.
+
+    Each limit takes a fifth away, a black picture nearly all: what cannot be seen cannot be ruled out.
+    """
+    found, _ = _video_findings(scene)
+    dark = any("black" in item for item in found)
+    return float(0.95 * 0.8 ** len(found) * (0.2 if dark else 1.0))
+
+
 def video_limits(scene: Scene) -> list[Limit]:
     """Returns what limits the account of a whole video: one sentence, or none."""
+    found, times = _video_findings(scene)
+    return [_limit(found, times)] if found else []
+
+
+def _video_findings(scene: Scene) -> tuple[list[str], list[float]]:
     found: list[str] = []
     times = [0.0]
     if scene.info.truncated:
@@ -63,7 +79,7 @@ def video_limits(scene: Scene) -> list[Limit]:
     if scene.info.duration_s < _SHORT_S:
         found.append(f"with {duration(scene.info.duration_s)} of video there is little to compare with")
     found += _conditions(scene, 0.0, scene.info.duration_s)
-    return [_limit(found, times)] if found else []
+    return found, times
 
 
 def _limit(found: Sequence[str], times_s: Sequence[float]) -> Limit:
@@ -78,6 +94,8 @@ def _conditions(scene: Scene, start_s: float, end_s: float) -> list[str]:
     found = []
     if scene.level("camera_speed", start_s, end_s) > CAMERA_MOVES:
         found.append("the camera moves, which blurs measured speeds")
+    if scene.level("luminance", start_s, end_s) < _DARK:
+        found.append("the picture is nearly black, so hardly anything can be seen")
     if scene.share_with_detections(start_s, end_s) < _FEW:
         found.append("the detectors found nothing in most frames")
     if _small(scene):

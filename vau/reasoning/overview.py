@@ -14,7 +14,7 @@ import numpy as np
 from vau.reasoning.evidence import part_of, usable
 from vau.reasoning.findings import Findings
 from vau.reasoning.language import capital, clock, duration, hedge, join_words, plural, pluralize, sentence, span
-from vau.reasoning.limits import CAMERA_MOVES, video_limits
+from vau.reasoning.limits import CAMERA_MOVES, sight, video_limits
 from vau.reasoning.phrases import Names, clause, gather
 from vau.reasoning.scene import VEHICLES, Scene, most_at_once
 from vau.types import Account, Claim, Event, Relation, Segments, Track
@@ -69,7 +69,7 @@ def _verdict(scene: Scene, accounts: Sequence[Account]) -> list[Claim]:
     scores = scene.scores
     peak = int(scores.scores.argmax()) if len(scores) else 0
     top = float(scores.scores[peak]) if len(scores) else 0.0
-    calm = min(max(1.0 - top, 0.0), 1.0)
+    calm = min(max(1.0 - top, 0.0), 1.0) * sight(scene)
     text = f"No anomalous event was found in {length} of video"
     times = ()
     if top >= 0.05:

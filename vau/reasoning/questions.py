@@ -144,6 +144,8 @@ class QuestionParser:
         intent, confidence = self._intent(words, found, mention)
         if intent == "check" and unknowable and concepts and concepts[0].name == "carry":
             intent = "unknowable"  # what someone carries matters here, not that he carries it
+        if any(item.name == "blame" for item in unknowable):
+            intent = "unknowable"  # to list who was there would read as an accusation
         inherited = history[-1].focus if history and intent not in _WHOLE else Focus()
         things = [kind for kind in kinds if kind.name != "person"]  # "he", "anyone" point back
         names_nothing = not (event_id or track_ids or concepts or mention.span or things)

@@ -90,6 +90,8 @@ def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> Report:
         ReportError: the file is missing, too large, not JSON, of another schema, or damaged.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ReportError(f"{path}: not a regular file; give the report.json that `vau analyze` wrote")
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
     except OSError as error:

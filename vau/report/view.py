@@ -92,7 +92,7 @@ def _verdict(report: Report, evidence: Evidence) -> dict[str, Any]:
         "facts": [
             ("Events", str(count) if count else "none"),
             ("Highest score", f"{top:.2f} at {when}"),
-            ("Seen", _count_labels(report)),
+            ("Tracks", _count_labels(report)),
             ("Watched", clock(report.video.duration_s)),
         ],
     }

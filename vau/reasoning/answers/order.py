@@ -95,6 +95,11 @@ def before_or_after(ctx: Context, way: str) -> Draft:
     found = [item for item in ctx.report.relations if _falls_in(item, look, way)]
     if ctx.track_ids:
         found = [item for item in found if {item.subject, item.object} & set(ctx.track_ids)]
+    # What began there comes first, then what was going on anyway; those of the event before bystanders.
+    actors = {key for item in ctx.matches[:1] for key in (item.subject, item.object) if key is not None}
+    fresh = [item for item in found if way == "before" or item.start_s >= anchor[0]]
+    own = [item for item in fresh if {item.subject, item.object} & actors]
+    found = own or fresh or found
     claims = [ctx.state(item) for item in telling(found)]
     events = [
         e
