@@ -93,7 +93,6 @@ def build(
 ) -> Built:
     times = np.arange(0, duration_s, 1 / RATE)
     motion = np.zeros((len(times), len(CHANNELS)), np.float32)
-    motion[:, CHANNELS.index("luminance")] = 0.4
     for name, values in {
         "moving_fraction": 0.05,
         "incoherence_max": 0.1,

@@ -94,7 +94,8 @@ def _conditions(scene: Scene, start_s: float, end_s: float) -> list[str]:
     found = []
     if scene.level("camera_speed", start_s, end_s) > CAMERA_MOVES:
         found.append("the camera moves, which blurs measured speeds")
-    if scene.level("luminance", start_s, end_s) < _DARK:
+    measured = "luminance" in scene.observations.motion_channels
+    if measured and scene.level("luminance", start_s, end_s) < _DARK:
         found.append("the picture is nearly black, so hardly anything can be seen")
     if scene.share_with_detections(start_s, end_s) < _FEW:
         found.append("the detectors found nothing in most frames")
