@@ -17,7 +17,7 @@ from vau.relations.kinematics import Motion
 from vau.relations.single import spans
 from vau.types import Measure, Observations, Relation
 
-_VIOLENT = 0.08  # turbulence; people who pass each other stay below
+_VIOLENT = 0.07  # turbulence; people who pass each other stay below
 _LONGEST_GAP_S = 1.5
 _LONG_S = 0.7
 _REACH = 0.75  # body heights from the box
