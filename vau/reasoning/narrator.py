@@ -14,12 +14,13 @@ from vau.reasoning import signals
 from vau.reasoning.evidence import AFTER_S, GAP_S, causal_chain
 from vau.reasoning.findings import TELLING, Findings, at_motion, motion_place, title
 from vau.reasoning.language import LIKELY, SURE, article, clock, duration, join_words, plural, sentence, shorten_list
-from vau.reasoning.limits import event_limits
+from vau.reasoning.limits import CAMERA_MOVES, event_limits
 from vau.reasoning.phrases import Fact, Names, clause, gather, measured
 from vau.reasoning.scene import VEHICLES, Scene, region
 from vau.reasoning.threat import threat_level
 from vau.types import Account, Claim, EvidenceGraph, Role, Track
 
+_SHORTLY_S = 3.0
 _AFTERMATH = frozenset({"fell", "lying", "dispersing", "gathering", "stopped on the road", "left behind", "running"})
 _ALL = 0.95  # share of the score that is as good as all of it
 _ROOM = 7  # claims, title included, after which a comparison would make the account too long
@@ -215,7 +216,8 @@ def _where(telling: _Telling) -> None:
         telling.say("where", sentence(text), ids, [time_s], scene.confidence(item for item, _ in seen))
         return
     place = motion_place(found, scene)
-    if place is not None:
+    moving_camera = scene.level("camera_speed", found.event.start_s, found.event.end_s) > CAMERA_MOVES
+    if place is not None and not moving_camera:
         text = f"The motion that stands out most is {region(place[1], place[2])}"
         telling.say("where", sentence(text), (found.event.event_id, *telling.signal_ids[:1]), [place[0]], SURE)
 
@@ -299,7 +301,11 @@ def _cause(telling: _Telling, chain: Sequence[Fact]) -> None:
         if item.start_s < start_s and start_s - GAP_S <= item.end_s and not {item.relation_id} & telling.told
     ]
     linked = [fact for fact in gather(earlier, telling.scene) if shared & set(fact.actors) or not fact.actors]
-    loose = [fact for fact in gather(earlier, telling.scene) if fact.predicate.severity >= TELLING]
+    loose = [
+        fact
+        for fact in gather(earlier, telling.scene)
+        if fact.predicate.severity >= TELLING and start_s - fact.end_s <= _SHORTLY_S
+    ]
     steps = sorted((linked or loose)[:2], key=lambda fact: fact.start_s)
     if steps:
         _tell_row(

@@ -135,7 +135,9 @@ def _tracked(scene: Scene) -> list[Claim]:
     ]
     several = sum(most for _, _, most, _ in groups) > 1
     text = f"{join_words(counts)} {'were' if several else 'was'} tracked with confidence"
-    more = [f"{len(group)} tracks of {pluralize(noun)}" for group, noun, most, _ in groups if most < len(group)]
+    more = [
+        f"{len(group)} tracks labelled as {pluralize(noun)}" for group, noun, most, _ in groups if most < len(group)
+    ]
     if more:
         text += f"; there are {join_words(more)} in all, and one object may have several"
     if doubtful:

@@ -83,7 +83,7 @@ def _gatherings(people: list[Motion], times_s: Float64) -> Iterator[Relation]:
             "gathering",
             float(times_s[first]),
             min(float(times_s[last]), centre.track.end_s),
-            0.6 * centre.track.confidence,
+            0.4 * centre.track.confidence,
             Measure("people together", float(sizes[first : last + 1].max()), ""),
         )
 

@@ -95,10 +95,11 @@ def _fall_evidence(motion: Motion, down: Float64, row: int) -> tuple[float, floa
 
 def _fall(motion: Motion, surety: float, row: int, drop: float) -> Relation:
     # The fall is where the head comes down fastest, not the middle of the window that showed it.
-    descent = np.gradient(motion.track.boxes[:, 1].astype(np.float64), motion.times_s) / motion.size[row]
     near = motion.window(motion.times_s[row] - 1.0, motion.times_s[row] + 1.0)
-    steepest = near.start + int(descent[near].argmax())
-    time_s, fall_rate = float(motion.times_s[steepest]), float(descent[steepest])
+    tops, times = motion.track.boxes[near, 1].astype(np.float64), motion.times_s[near]
+    descent = np.diff(tops) / np.diff(times) / motion.size[row]
+    steepest = int(descent.argmax())
+    time_s, fall_rate = float(times[steepest : steepest + 2].mean()), float(descent[steepest])
     return motion.relation(
         "fell",
         max(time_s - 0.5, motion.track.start_s),
