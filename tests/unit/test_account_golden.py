@@ -72,7 +72,7 @@ def test_cause_is_silent_where_nothing_came_before() -> None:
 
 
 def test_cause_without_shared_actor_is_not_called_a_cause() -> None:
-    account = _event([rel(1, 2, "running", None, 4, 6), rel(2, 1, "fell", None, 11, 12)])
+    account = _event([rel(1, 2, "running", None, 7, 9), rel(2, 1, "fell", None, 11, 12)])
     assert account.role("cause").endswith("; whether this led to it is not known.")
 
 
