@@ -97,7 +97,14 @@ def produce(
         report = pipeline.analyze(video, config, models=models, progress=progress, notes=notes)
     folder = result_folder(out, video, report.video.sha256)
     licences = {file.model: file.licence for file in FILES} | {report.scores.scorer: "Apache-2.0, part of vau"}
-    files = write_all(report, folder, video_href=_relative(video, folder), licences=licences)
+    files = write_all(
+        report,
+        folder,
+        video_href=_relative(video, folder),
+        licences=licences,
+        keypoints=config.report.keypoints,
+        pictures=config.report.pictures,
+    )
     return Result(report, files["report.json"], files["report.html"])
 
 
