@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vau.perception.motion import MOTION_CHANNELS
-from vau.types import Observations, Track
+from vau.types import Detections, Observations, Track
 
 FRAME = (1280, 720)
 RATE = 4.0
@@ -107,7 +107,7 @@ def observations(
         motion,
         MOTION_CHANNELS,
         tuple(tracks),
-        tuple(() for _ in times),
+        Detections.of([()] * len(times)),
         frame_size,
         float(times[-1]) + 1 / RATE if len(times) else 0.0,
     )

@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 
 
 def own(array: object, dtype: type[np.generic], ndim: int, name: str) -> NDArray[Any]:
-    """Returns a read-only array of the wanted type, refusing NaN, infinity and a wrong number of dimensions."""
-    value = np.array(array, dtype=dtype)
+    """Returns a read-only array of the wanted type, refusing NaN, infinity and a wrong number of dimensions.
+
+    An array that is read-only already and owns its data is taken as it is: an hour of embeddings is not copied each
+    time that a value type is made from another.
+    """
+    frozen = isinstance(array, np.ndarray) and array.dtype == dtype and array.base is None and not array.flags.writeable
+    value: NDArray[Any] = np.asarray(array) if frozen else np.array(array, dtype=dtype)
     if value.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimensions, got {value.shape = }")
     if np.issubdtype(dtype, np.floating) and not np.isfinite(value).all():

@@ -7,6 +7,7 @@ track, D embedding dimensions, B motion channels, K score signals.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -149,6 +150,56 @@ class Track(ShortRepr):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
+class Detections(ShortRepr):
+    """What was detected in N sampled frames, columnar: M detections in the order of their frames."""
+
+    starts: Int64  # (N + 1,) frame i holds the detections starts[i] to starts[i + 1] - 1
+    boxes: Float32  # (M, 4)
+    confidences: Float32  # (M,)
+    label_ids: Int64  # (M,) positions in `labels`
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "starts", own(self.starts, np.int64, 1, "starts"))
+        object.__setattr__(self, "boxes", own(self.boxes, np.float32, 2, "boxes"))
+        object.__setattr__(self, "confidences", own(self.confidences, np.float32, 1, "confidences"))
+        object.__setattr__(self, "label_ids", own(self.label_ids, np.int64, 1, "label_ids"))
+        check_rows("Detections", len(self.boxes), confidences=self.confidences, label_ids=self.label_ids)
+        starts, ids = self.starts, self.label_ids
+        if not len(starts) or starts[0] != 0 or starts[-1] != len(self.boxes) or (np.diff(starts) < 0).any():
+            raise ValueError(f"starts must rise from 0 to {len(self.boxes)}, got {starts.shape = }")
+        if ids.size and not 0 <= ids.min() <= ids.max() < len(self.labels):
+            raise ValueError(f"label_ids must lie in [0, {len(self.labels)}), got {ids.min()} to {ids.max()}")
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @classmethod
+    def of(cls, frames: Iterable[Sequence[Detection]]) -> Detections:
+        """Builds the columns from one sequence of detections a frame; poses and sources are left out."""
+        rows = [list(frame) for frame in frames]
+        items = [item for row in rows for item in row]
+        labels = tuple(sorted({item.label for item in items}))
+        return cls(
+            starts=np.cumsum([0, *map(len, rows)]),
+            boxes=np.stack([item.box for item in items]) if items else np.zeros((0, 4), np.float32),
+            confidences=np.array([item.confidence for item in items], np.float32),
+            label_ids=np.array([labels.index(item.label) for item in items], np.int64),
+            labels=labels,
+        )
+
+    @property
+    def counts(self) -> Int64:
+        """Number of detections in each frame (N,)."""
+        return np.diff(self.starts)
+
+    def at(self, frame: int) -> list[tuple[str, float, Float32]]:
+        """Returns label, confidence and box (4,) of everything in one frame."""
+        rows = range(int(self.starts[frame]), int(self.starts[frame + 1]))
+        return [(self.labels[self.label_ids[row]], float(self.confidences[row]), self.boxes[row]) for row in rows]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class Observations(ShortRepr):
     """All that perception saw, columnar: one row a sampled frame."""
 
@@ -157,7 +208,7 @@ class Observations(ShortRepr):
     motion: Float32  # (N, B)
     motion_channels: tuple[str, ...]  # B names, see vau.perception.motion
     tracks: tuple[Track, ...]
-    detections: tuple[tuple[Detection, ...], ...]  # N rows
+    detections: Detections  # of N frames
     frame_size: tuple[int, int]  # width, height of the source in pixels
     duration_s: float
     models: tuple[str, ...] = ()  # names of the weights that were used
@@ -169,7 +220,7 @@ class Observations(ShortRepr):
         rows = len(self.times_s)
         check_rows("Observations", rows, embeddings=self.embeddings, motion=self.motion)
         if len(self.detections) != rows:
-            raise ValueError(f"Observations.detections must have {rows} rows, got {len(self.detections)}")
+            raise ValueError(f"Observations.detections must have {rows} frames, got {len(self.detections)}")
         if self.motion.shape[1] != len(self.motion_channels):
             raise ValueError(f"{self.motion.shape = } does not fit {len(self.motion_channels)} channel names")
         check_times(self.times_s, "times_s")

@@ -9,6 +9,8 @@ import numpy as np
 
 from vau.types import (
     Account,
+    Detection,
+    Detections,
     Event,
     EvidenceGraph,
     Measure,
@@ -106,8 +108,8 @@ def build(
         for name, value in event.signals:
             contributions[inside, SIGNALS.index(name)] = value
     scores = ScoreTrack(times, contributions.sum(1).clip(0, 1), "training-free", contributions, SIGNALS)
-    detections = tuple(
-        tuple(object() for item in tracks if item.start_s <= time_s <= item.end_s)  # only their number is looked at
+    detections = Detections.of(
+        [Detection(item.label, 0.9, item.boxes[0], "test") for item in tracks if item.start_s <= time_s <= item.end_s]
         for time_s in times
     )
     observations = Observations(
@@ -118,7 +120,7 @@ def build(
         tuple(tracks),
         detections,
         (WIDTH, HEIGHT),
-        duration_s,  # type: ignore[arg-type]
+        duration_s,
     )
     video = VideoInfo("clip.mp4", "", duration_s, WIDTH, HEIGHT, 25.0, int(duration_s * 25), "h264", "mp4")
     edges = np.array([0.0, *edges_s, duration_s])

@@ -13,7 +13,7 @@ from vau.config import EventsConfig
 from vau.events import segment
 from vau.events.boundaries import discontinuity
 from vau.events.features import node_features, robust_scale
-from vau.types import Observations
+from vau.types import Detections, Observations
 
 CHANNELS = (*(f"speed_{i}" for i in range(4)), *(f"direction_{i}" for i in range(8)), "luminance")
 RATE = 4.0
@@ -27,7 +27,7 @@ def observe(embeddings, motion, rate=RATE, duration_s=None, channels=CHANNELS):
         motion=motion,
         motion_channels=channels,
         tracks=(),
-        detections=((),) * count,
+        detections=Detections.of([()] * count),
         frame_size=(640, 480),
         duration_s=count / rate if duration_s is None else duration_s,
     )
@@ -144,7 +144,9 @@ def test_segments_partition_any_video(seed, count, scale, propagation):
     embeddings = steps + 1e-3
     motion = scale * np.abs(rng.standard_normal((count, 2)))
     duration = float(times[-1]) + 0.1 if count else 3.0
-    observations = Observations(times, embeddings, motion, ("speed_a", "b"), (), ((),) * count, (8, 8), duration)
+    observations = Observations(
+        times, embeddings, motion, ("speed_a", "b"), (), Detections.of([()] * count), (8, 8), duration
+    )
     config = EventsConfig(propagation=propagation, min_segment_s=1.0)
     segments = segment(observations, config)
     assert segments.edges_s[0] == 0 and segments.edges_s[-1] == duration

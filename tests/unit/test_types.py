@@ -10,6 +10,7 @@ from vau import types
 from vau.types import (
     Claim,
     Detection,
+    Detections,
     Event,
     FrameBatch,
     Observations,
@@ -126,7 +127,7 @@ def test_track_refuses_wrong_columns(change):
         ({"embeddings": np.zeros((2, 8))}, "embeddings"),
         ({"motion": np.zeros((2, 4))}, "motion"),
         ({"motion_channels": ("speed",)}, "channel names"),
-        ({"detections": ()}, "detections"),
+        ({"detections": Detections.of([])}, "detections"),
         ({"times_s": np.zeros(5)}, "strictly increasing"),
         ({"motion": np.full((5, len(observations().motion_channels)), np.nan)}, "NaN"),
         ({"embeddings": np.full((5, 8), np.inf)}, "NaN"),
@@ -240,3 +241,31 @@ def test_account_gives_its_sentences_by_role():
     assert account.title == "A fall."
     assert account.role("why") == "One. Two."
     assert account.role("effect") == ""
+
+
+def test_detections_are_found_again_by_frame():
+    car = Detection("car", 0.75, np.array([1, 2, 3, 4], np.float32), "test")
+    bus = Detection("bus", 0.5, np.array([5, 6, 7, 8], np.float32), "test")
+    found = Detections.of([[], [car, bus], [], [bus]])
+    assert found.counts.tolist() == [0, 2, 0, 1]
+    assert [(label, confidence) for label, confidence, _ in found.at(1)] == [("car", 0.75), ("bus", 0.5)]
+    assert found.at(3)[0][2].tolist() == [5, 6, 7, 8] and found.at(0) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"starts": np.array([0, 1])},
+        {"starts": np.array([1, 2])},
+        {"starts": np.array([0, 3, 2])},
+        {"starts": np.array([], np.int64)},
+        {"label_ids": np.array([0, 1])},
+        {"label_ids": np.array([0, -1])},
+        {"confidences": np.ones(3)},
+        {"boxes": np.full((2, 4), np.nan)},
+    ],
+)
+def test_detections_refuse(change):
+    item = Detection("car", 0.75, np.array([1, 2, 3, 4], np.float32), "test")
+    with pytest.raises(ValueError, match=r"\w"):
+        dataclasses.replace(Detections.of([[item, item]]), **change)

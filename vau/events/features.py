@@ -48,11 +48,11 @@ def node_features(observations: Observations, alpha: float) -> NodeFeatures:
     Returns:
         Features of N nodes; finite for constant and for all-zero input.
     """
-    norms = np.linalg.norm(observations.embeddings, axis=1, keepdims=True)
-    semantic = np.where(norms > 1e-12, observations.embeddings / np.maximum(norms, 1e-12), 0).astype(np.float32)
     names = observations.motion_channels
     chosen = [i for i, name in enumerate(names) if name.startswith(MOTION_PREFIXES)] or list(range(len(names)))
-    return NodeFeatures(observations.times_s, semantic, robust_scale(observations.motion[:, chosen]), alpha)
+    return NodeFeatures(
+        observations.times_s, observations.embeddings, robust_scale(observations.motion[:, chosen]), alpha
+    )
 
 
 def robust_scale(channels: Float32) -> Float32:

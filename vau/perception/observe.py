@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 
 from vau.config import PerceptionConfig
+from vau.perception.columns import Column
 from vau.perception.fusion import attention, fuse, moving_blobs, plausible
 from vau.perception.models import Detector, Embedder, box_iou
 from vau.perception.motion import MOTION_CHANNELS, SHOT_CHANGE, FlowField, MotionMeter
 from vau.perception.tracking import Linker
-from vau.types import Detection, Float32, FrameBatch, Observations, UInt8, VideoInfo
+from vau.types import Detection, Detections, Float32, FrameBatch, Observations, UInt8, VideoInfo
 
 _CUT = MOTION_CHANNELS.index("cut")
 _RECALLS = 2  # places a frame
@@ -94,10 +95,10 @@ def observe(
     """
     meter = MotionMeter()
     linker = Linker(sample_fps)
-    times: list[float] = []
-    embeddings: list[Float32] = []
-    motion: list[Float32] = []
-    seen: list[tuple[Detection, ...]] = []
+    times = Column(np.float64)
+    embeddings = Column(np.float32, models.embedder.dim)
+    motion = Column(np.float32, len(MOTION_CHANNELS))
+    seen = _DetectionColumns()
     end_s = 0.0
     due_s = 0.0
     for batch in frames:
@@ -108,8 +109,9 @@ def observe(
                 continue
             due_s = max(due_s + 1 / sample_fps, time_s + 0.5 / sample_fps)
             times.append(time_s)
-            motion.append(meter.take())
-            if motion[-1][_CUT] > SHOT_CHANGE:
+            moved = meter.take()
+            motion.append(moved)
+            if moved[_CUT] > SHOT_CHANGE:
                 linker.cut()
             embeddings.append(models.embedder.embed(image[None])[0])
             # Each further look costs as much as the first, so they take turns: the zoomed view at every third sampled
@@ -126,20 +128,48 @@ def observe(
             flows = _flows(found, meter.latest, image)
             upright = [_to_source(item, image, info) for item in found]
             linker.update(time_s, upright, flows)
-            seen.append(tuple(upright))
+            seen.append(upright)
         if progress is not None:
             progress(end_s)
     return Observations(
-        times_s=np.array(times),
-        embeddings=np.stack(embeddings) if embeddings else np.zeros((0, models.embedder.dim), np.float32),
-        motion=np.stack(motion) if motion else np.zeros((0, len(MOTION_CHANNELS)), np.float32),
+        tracks=linker.tracks(times.rows),
+        times_s=times.take(),
+        embeddings=embeddings.take(),
+        motion=motion.take(),
         motion_channels=MOTION_CHANNELS,
-        tracks=linker.tracks(times),
-        detections=tuple(seen),
+        detections=seen.take(),
         frame_size=(info.width, info.height),
         duration_s=max(info.duration_s, end_s),
         models=models.names,
     )
+
+
+class _DetectionColumns:
+    """Gathers detections frame by frame without keeping their objects."""
+
+    def __init__(self) -> None:
+        self._starts = Column(np.int64)
+        self._starts.append(0)
+        self._boxes = Column(np.float32, 4)
+        self._confidences = Column(np.float32)
+        self._label_ids = Column(np.int64)
+        self._labels: dict[str, int] = {}
+
+    def append(self, frame: list[Detection]) -> None:
+        for item in frame:
+            self._boxes.append(item.box)
+            self._confidences.append(item.confidence)
+            self._label_ids.append(self._labels.setdefault(item.label, len(self._labels)))
+        self._starts.append(len(self._boxes))
+
+    def take(self) -> Detections:
+        return Detections(
+            starts=self._starts.take(),
+            boxes=self._boxes.take(),
+            confidences=self._confidences.take(),
+            label_ids=self._label_ids.take(),
+            labels=tuple(self._labels),
+        )
 
 
 def _look(

@@ -15,7 +15,8 @@ import supervision as sv
 from trackers import CBIoUTracker
 
 from vau.perception.fusion import PERSON, group
-from vau.types import Detection, Float32, Track
+from vau.perception.sightings import Sightings, joined
+from vau.types import Detection, Float32, Float64, Track
 
 _LOST_S = 2.0
 _RECALL_S = 3.0
@@ -27,24 +28,19 @@ _POSED = 0.2  # share of sightings
 
 
 @dataclass
-class _Row:
-    time_s: float
-    detection: Detection
-    flow: Float32
-
-
-@dataclass
 class Linker:
     """Links detections frame by frame; `tracks` returns the result."""
 
     rate: float  # sampled frames a second
     _trackers: dict[str, CBIoUTracker] = field(default_factory=dict)
-    _rows: dict[tuple[str, int, int], list[_Row]] = field(default_factory=lambda: defaultdict(list))
+    _lines: dict[tuple[str, int, int], Sightings] = field(default_factory=lambda: defaultdict(Sightings))
+    _fresh: dict[tuple[str, int, int], Sightings] = field(default_factory=dict)  # people seen within _RECALL_S
     _shot: int = 0
 
     def cut(self) -> None:
         """Forgets all open tracks: after a shot change nothing is the same object any more."""
         self._trackers.clear()
+        self._fresh.clear()
         self._shot += 1
 
     def update(self, time_s: float, detections: list[Detection], flows: list[Float32]) -> None:
@@ -54,7 +50,10 @@ class Linker:
             members = [index for index, item in enumerate(detections) if group(item.label) == family]
             for index, track_id in self._link(family, [detections[index] for index in members]):
                 place = members[index]
-                self._rows[family, self._shot, track_id].append(_Row(time_s, detections[place], flows[place]))
+                line = self._lines[family, self._shot, track_id]
+                line.append(time_s, detections[place], flows[place])
+                if family == PERSON:
+                    self._fresh[family, self._shot, track_id] = line
 
     def _link(self, family: str, members: list[Detection]) -> list[tuple[int, int]]:
         if family not in self._trackers:
@@ -92,56 +91,48 @@ class Linker:
         Largest first. A person who falls or crouches no longer looks like what a detector knows: it is worth
         looking once more, and closer, at the place.
         """
-        lost = [
-            rows[-1]
-            for (family, shot, _), rows in self._rows.items()
-            if family == PERSON
-            and shot == self._shot
-            and len(rows) >= _MIN_SIGHTINGS
-            and 0 < time_s - rows[-1].time_s <= _RECALL_S
-        ]
-        boxes = [row.detection.box for row in lost]
+        self._fresh = {key: line for key, line in self._fresh.items() if time_s - line.times_s[-1] <= _RECALL_S}
+        lost = [line for line in self._fresh.values() if len(line) >= _MIN_SIGHTINGS and time_s > line.times_s[-1]]
+        boxes = [line.boxes[-1].copy() for line in lost]
         return sorted(boxes, key=lambda box: (-float((box[2] - box[0]) * (box[3] - box[1])), float(box[0])))
 
-    def tracks(self, sample_times_s: Float32 | list[float]) -> tuple[Track, ...]:
+    def tracks(self, sample_times_s: Float64 | list[float]) -> tuple[Track, ...]:
         """Returns the tracks with at least three sightings, numbered by their first appearance from 1."""
         grid = np.asarray(sample_times_s, np.float64)
         need = min(_MIN_SIGHTINGS, max(len(grid), 1))
-        lines = [rows for rows in _stitch(self._rows) if len(rows) >= need]
-        lines.sort(key=lambda rows: (rows[0].time_s, float(rows[0].detection.box[0])))
-        tracks = _without_doubles([_build(number, rows, grid) for number, rows in enumerate(lines, start=1)])
+        lines = [line for line in map(joined, _stitch(self._lines)) if len(line) >= need]
+        lines.sort(key=lambda line: (float(line.times_s[0]), float(line.boxes[0, 0])))
+        tracks = _without_doubles([_build(number, line, grid) for number, line in enumerate(lines, start=1)])
         return tuple(replace(track, track_id=number) for number, track in enumerate(tracks, start=1))
 
 
-def _stitch(rows: dict[tuple[str, int, int], list[_Row]]) -> list[list[_Row]]:
+def _stitch(lines: dict[tuple[str, int, int], Sightings]) -> list[list[Sightings]]:
     """Joins a track that ends with one of its family that begins soon after at the same place.
 
     A person who falls changes the shape of his box faster than the tracker's motion model allows, and would come out
     as one who vanishes and another who lies there.
     """
-    open_lines: list[list[_Row]] = []
-    done: list[list[_Row]] = []
+    open_lines: list[tuple[str, list[Sightings]]] = []
+    done: list[list[Sightings]] = []
     shot = 0
-    for key in sorted(rows, key=lambda key: (rows[key][0].time_s, key)):
-        line, first = list(rows[key]), rows[key][0]
+    for key in sorted(lines, key=lambda key: (lines[key].times_s[0], key)):
+        line, first_s = lines[key], lines[key].times_s[0]
         if key[1] != shot:
-            done += open_lines
+            done += [parts for _, parts in open_lines]
             open_lines, shot = [], key[1]
-        done += [other for other in open_lines if first.time_s - other[-1].time_s > _LOST_S]
-        open_lines = [other for other in open_lines if first.time_s - other[-1].time_s <= _LOST_S]
+        done += [parts for _, parts in open_lines if first_s - parts[-1].times_s[-1] > _LOST_S]
+        open_lines = [item for item in open_lines if first_s - item[1][-1].times_s[-1] <= _LOST_S]
         near = [
-            other
-            for other in open_lines
-            if other[-1].time_s < first.time_s
-            and group(other[0].detection.label) == key[0]
-            and _apart(other[-1].detection.box, first.detection.box) < _STITCH_REACH
+            (_apart(parts[-1].boxes[-1], line.boxes[0]), parts)
+            for family, parts in open_lines
+            if parts[-1].times_s[-1] < first_s and family == key[0]
         ]
-        if near:
-            best = min(near, key=lambda other: _apart(other[-1].detection.box, first.detection.box))
-            best.extend(line)
+        distance, best = min(near, key=lambda item: item[0], default=(np.inf, []))
+        if distance < _STITCH_REACH:
+            best.append(line)
         else:
-            open_lines.append(line)
-    return done + open_lines
+            open_lines.append((key[0], [line]))
+    return done + [parts for _, parts in open_lines]
 
 
 def _apart(a: Float32, b: Float32) -> float:
@@ -174,45 +165,39 @@ def _without_doubles(tracks: list[Track]) -> list[Track]:
     return [track for track in tracks if track.track_id not in dropped]
 
 
-def _build(track_id: int, rows: list[_Row], grid: np.ndarray) -> Track:
-    seen_s = np.array([row.time_s for row in rows])
+def _build(track_id: int, line: Sightings, grid: Float64) -> Track:
+    seen_s = line.times_s
     times = grid[(grid >= seen_s[0]) & (grid <= seen_s[-1])]
-    detected = np.isin(times, seen_s)
-    boxes = np.stack([row.detection.box for row in rows])
-    flows = np.stack([row.flow for row in rows])
-    filled = np.stack([np.interp(times, seen_s, boxes[:, side]) for side in range(4)], 1).astype(np.float32)
-    flow = np.stack([np.interp(times, seen_s, flows[:, part]) for part in range(4)], 1).astype(np.float32)
+    filled = np.stack([np.interp(times, seen_s, side) for side in line.boxes.T], 1).astype(np.float32)
+    flow = np.stack([np.interp(times, seen_s, part) for part in line.flows.T], 1).astype(np.float32)
     keypoints = None
-    if any(row.detection.keypoints is not None for row in rows):
+    if line.posed.any():
         keypoints = np.zeros((len(times), 17, 3), np.float32)
-        for row in rows:
-            if row.detection.keypoints is not None:
-                keypoints[int(np.searchsorted(times, row.time_s))] = row.detection.keypoints
+        keypoints[np.searchsorted(times, seen_s[line.posed])] = line.poses
     votes: Counter[str] = Counter()
-    for row in rows:
-        votes[row.detection.label] += row.detection.confidence  # type: ignore[assignment]
+    for label, confidence in zip(line.labels, line.confidences, strict=True):
+        votes[label] += confidence
     label = max(sorted(votes), key=lambda name: votes[name])
-    return Track(track_id, label, _confidence(label, rows), times, filled, detected, flow, keypoints)
+    return Track(track_id, label, _confidence(label, line), times, filled, np.isin(times, seen_s), flow, keypoints)
 
 
-def _is_fixture(rows: list[_Row]) -> bool:
+def _is_fixture(line: Sightings) -> bool:
     """Says whether a box stays put all the time while hardly ever a pose is seen in it."""
-    boxes = np.stack([row.detection.box for row in rows])
+    boxes = line.boxes
     size = float(np.median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
     middle = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2], 1)
     away = np.hypot(*(middle - np.median(middle, axis=0)).T)
-    posed = sum(row.detection.keypoints is not None for row in rows) / len(rows)
-    return bool(np.quantile(away, 0.9) < _STILL * size and posed < _POSED)
+    return bool(np.quantile(away, 0.9) < _STILL * size and line.posed.mean() < _POSED)
 
 
-def _confidence(label: str, rows: list[_Row]) -> float:
+def _confidence(label: str, line: Sightings) -> float:
     """Says how surely a track is one real object of its label.
 
     The better half of the sightings counts, discounted while there are few of them. A person who never moves and whom
     no pose model sees is more often a post, a bin or a stain.
     """
-    best = sorted(row.detection.confidence for row in rows)[len(rows) // 2 :]
-    confidence = sum(best) / len(best) * (1 - 0.5 ** (len(rows) / 2))
-    if label == PERSON and _is_fixture(rows):
+    best = np.sort(line.confidences)[len(line) // 2 :]
+    confidence = float(best.mean()) * (1 - 0.5 ** (len(line) / 2))
+    if label == PERSON and _is_fixture(line):
         confidence *= 0.45
     return float(min(confidence, 1.0))

@@ -160,7 +160,7 @@ class Scene:
         """Returns the share of sampled frames in a span in which anything was detected, 1 where there is no frame."""
         times = self.observations.times_s
         rows = np.flatnonzero((times >= start_s) & (times <= end_s))
-        return float(np.mean([bool(self.observations.detections[row]) for row in rows])) if rows.size else 1.0
+        return float(np.mean(self.observations.detections.counts[rows] > 0)) if rows.size else 1.0
 
     def _fast_cell(self, rows: np.ndarray) -> tuple[float, float, float] | None:
         observed = self.observations

@@ -7,6 +7,7 @@ All need a number of tracks to stand on and stay silent below it. Thresholds are
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 import numpy as np
@@ -173,15 +174,17 @@ def _against(kind: list[Motion]) -> Iterator[Relation]:
     moving = [item for item in moving if item[2] >= 2.0]
     if len(moving) < _FLOW_TRACKS:
         return
+    moving.sort(key=lambda item: item[0].track.start_s)
+    starts = [item[0].track.start_s for item in moving]
     for motion, heading, way in moving:
         place = motion.centre.mean(axis=0)
         reach = 3.0 * float(np.median(motion.size))
+        first = bisect_right(starts, motion.track.start_s - _FLOW_S)
+        last = bisect_left(starts, motion.track.start_s + _FLOW_S)
         neighbours = [
             other_heading
-            for other, other_heading, _ in moving
-            if other is not motion
-            and abs(other.track.start_s - motion.track.start_s) < _FLOW_S
-            and np.hypot(*(other.centre - place).T).min() < reach
+            for other, other_heading, _ in moving[first:last]
+            if other is not motion and np.hypot(*(other.centre - place).T).min() < reach
         ]
         if len(neighbours) < _FLOW_TRACKS - 1:
             continue

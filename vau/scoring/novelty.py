@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from vau.types import Float32, Float64
 
-_BLOCK = 512
+_BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ def novelty(
     times_s: Float64,
     *,
     floor: float,
+    smooth: int = 1,
     neighbours: int = 5,
     band_s: float = 300.0,
 ) -> Novelty:
@@ -39,6 +41,7 @@ def novelty(
         features: (N, F).
         times_s: (N,) increasing.
         floor: distance below which differences are noise; it keeps the factor of near copies from exploding.
+        smooth: samples over which features are averaged first.
         neighbours: how many nearest samples are averaged.
         band_s: samples farther in time than this do not count.
 
@@ -49,7 +52,6 @@ def novelty(
     distance = np.zeros(count)
     nearest = np.zeros((count, neighbours), np.int64)
     enough = np.zeros(count, bool)
-    data = np.asarray(features, np.float64)
     # Samples of the same moment do not count: two seconds, less in a clip that is hardly longer.
     same_s = min(max(float(times_s[-1] - times_s[0]) / 5, 0.75), 2.0) if count else 0.0
     for start in range(0, count, _BLOCK):
@@ -58,9 +60,11 @@ def novelty(
         right = int(np.searchsorted(times_s, times_s[rows[-1]] + band_s, side="right"))
         columns = np.arange(left, right)
         lag = np.abs(times_s[rows][:, None] - times_s[columns][None])
-        squared = (
-            (data[rows] ** 2).sum(1)[:, None] + (data[columns] ** 2).sum(1)[None] - 2 * data[rows] @ data[columns].T
-        )
+        # In double precision a block at a time: near copies differ by less than single precision resolves.
+        other = _averaged(features, left, right, smooth)
+        own = other[rows - left]
+        squared = np.einsum("nf,nf->n", other, other)[None] - 2 * own @ other.T
+        squared += np.einsum("nf,nf->n", own, own)[:, None]
         apart = np.sqrt(np.maximum(squared, 0.0))
         apart[(lag < same_s) | (lag > band_s)] = np.inf
         comparable = np.isfinite(apart).sum(1) >= 2 * neighbours
@@ -73,3 +77,13 @@ def novelty(
         nearest[rows] = columns[order]
     usual = distance[nearest].mean(1)
     return Novelty(distance, np.where(enough, distance / (usual + floor), 0.0))
+
+
+def _averaged(features: Float32, first: int, stop: int, width: int) -> Float64:
+    """Returns rows first to stop - 1 in double precision, each the mean of itself and its neighbours."""
+    margin = width // 2
+    start = max(first - margin, 0)
+    part = features[start : stop + margin].astype(np.float64)
+    if width > 1:
+        part = uniform_filter1d(part, width, axis=0, mode="nearest")
+    return part[first - start : stop - start]

@@ -54,8 +54,7 @@ def motion_surprise(observations: Observations, gain: float) -> Float64:
     less the larger that object is: a person who walks past close to the camera fills the picture with motion.
     """
     near = _cells(observations) * _size_discount(observations)
-    cells = np.stack([_smooth(column) for column in near.T], 1)
-    found = novelty(cells.astype(np.float32), observations.times_s, floor=0.05)
+    found = novelty(near.astype(np.float32), observations.times_s, floor=0.05, smooth=_SMOOTH)
     surprise = np.sqrt(level(found.factor * gain, 2.2) * level(found.distance * gain, 0.25))
     return surprise * trust_in_flow(observations)
 
@@ -67,8 +66,7 @@ def appearance_novelty(observations: Observations, gain: float) -> Float64:
     """
     if not len(observations):
         return np.zeros(0)
-    smooth = uniform_filter1d(observations.embeddings, _SMOOTH, axis=0, mode="nearest")
-    found = novelty(smooth, observations.times_s, floor=0.05)
+    found = novelty(observations.embeddings, observations.times_s, floor=0.05, smooth=_SMOOTH)
     return 0.4 * level(found.factor * gain, 2.5) * _away_from_cuts(observations)
 
 
