@@ -62,6 +62,6 @@ $(VENV)/.installed: $(VENV)/.made $(SOURCES)
 	@touch $@
 
 $(VENV)/.editable: $(VENV)/.made pyproject.toml
-	$(PIP) --editable '.[dev,eval,decord,yolo,clip]'
+	$(PIP) --editable '.[dev,eval,decord,yolo,clip,scorers]'
 	@rm -f $(VENV)/.installed
 	@touch $@

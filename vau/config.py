@@ -51,8 +51,14 @@ class PerceptionConfig(_Section):
 
 
 class ScoringConfig(_Section):
-    """Parameters that control the training-free scorer."""
+    """Parameters that control the anomaly scorer."""
 
+    method: Literal["signals", "themis", "nova", "flashback"] = Field(
+        "signals", description="scorer without training; not used where a checkpoint is given"
+    )
+    checkpoint: str = Field("", description="folder of a trained scorer; empty: score without training")
+    anomalies: tuple[str, ...] = Field((), description="what counts as abnormal, in words, for scorers that read text")
+    normals: tuple[str, ...] = Field((), description="what counts as normal, in words")
     sensitivity: float = Field(0.5, ge=0, le=1, description="0.5 balanced; higher reports weaker events")
 
 

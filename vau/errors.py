@@ -38,6 +38,10 @@ class ReportError(InputError):
     """A saved report cannot be read: not JSON, of another schema, or damaged."""
 
 
+class CheckpointError(InputError):
+    """A checkpoint cannot be used: of another kind or format, damaged, or a pickle, which is never loaded."""
+
+
 class MissingExtraError(VauError):
     """An optional package is not installed; the message names the extra that brings it."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MAPPED = ("eval", "prompts")
+MAPPED = ("eval", "prompts", "training")
 
 
 def build(*options: str) -> None:
@@ -62,7 +62,7 @@ def test_wheel_holds_every_file_once_and_nothing_but_vau(direct):
 
 def test_wheel_has_templates_schema_and_mapped_packages(direct):
     found = contents(direct)
-    assert {"vau/eval/__init__.py", "vau/prompts/__init__.py", "vau/py.typed"} <= found
+    assert {"vau/eval/__init__.py", "vau/prompts/__init__.py", "vau/training/__init__.py", "vau/py.typed"} <= found
     assert any(name.startswith("vau/report/schema/") and name.endswith(".json") for name in found)
     assert any(name.startswith("vau/report/templates/") for name in found)
 
@@ -78,8 +78,8 @@ def test_sdist_holds_real_files_only(through_sdist):
         members = archive.getmembers()
     assert not [member.name for member in members if member.issym() or member.islnk()]
     tails = {member.name.split("/", 1)[1] for member in members}
-    assert {"eval/__init__.py", "prompts/__init__.py", "LICENSE", "README.md"} <= tails
-    assert not any(name.startswith(("vau/eval", "vau/prompts")) for name in tails)
+    assert {"eval/__init__.py", "prompts/__init__.py", "training/__init__.py", "LICENSE", "README.md"} <= tails
+    assert not any(name.startswith(("vau/eval", "vau/prompts", "vau/training")) for name in tails)
 
 
 def test_wheel_metadata(direct):

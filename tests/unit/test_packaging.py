@@ -55,7 +55,7 @@ def test_an_unknown_name_is_an_attribute_error():
         vau.analyse  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["eval", "prompts"])
+@pytest.mark.parametrize("name", ["eval", "prompts", "training"])
 def test_folders_are_seen_inside_the_package(name):
     done = subprocess.run(
         [sys.executable, "-c", f"import vau.{name} as m; print(m.__file__)"],

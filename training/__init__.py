@@ -1,0 +1,1 @@
+"""Training: scorers, cameras. Stands above `vau`; nothing in the pipeline imports it."""
