@@ -25,6 +25,8 @@ _HIGH = 0.45  # score that a reader would ask about
 _EVERYDAY = 0.15  # severity up to which a relation is an everyday one
 _ENOUGH = 12  # samples outside events without which nothing is called usual
 _STILL = 0.01  # share of the picture that moves
+_FIXED = 0.15  # box sizes
+_FIXED_S = 2.0
 _CLEAR = 0.72  # strength from which a boundary is visible to a viewer
 _ONE_WAY = 0.75  # share of all motion
 _WAYS = {"left": (0, 7), "up": (1, 2), "right": (3, 4), "down": (5, 6)}  # sectors of the direction histogram
@@ -145,7 +147,27 @@ def _tracked(scene: Scene) -> list[Claim]:
     members: list[Track] = [*people, *vehicles]
     times = tuple(at for _, _, most, at in groups if most > 1) or (members[0].start_s,)
     ids = tuple(f"T{track.track_id}" for track in members[:200])
-    return [Claim(sentence(text), "who", ids, times, scene.confidence(track.track_id for track in members))]
+    claims = [Claim(sentence(text), "who", ids, times, scene.confidence(track.track_id for track in members))]
+    # Small detectors take posts, stumps and stacked goods for people; who never moves may be one of those.
+    fixed = [track for track in people if _keeps_still(track)]
+    if fixed:
+        which = "one track labelled as a person keeps its place and may be a thing"
+        if len(fixed) > 1:
+            which = f"{plural(len(fixed), 'track')} labelled as people keep their places and may be things"
+        text = sentence(f"{which} rather than {'someone' if len(fixed) == 1 else 'people'}")
+        still = tuple(f"T{track.track_id}" for track in fixed[:200])
+        claims.append(Claim(text, "limit", still, (fixed[0].start_s,), 0.7))
+    return claims
+
+
+def _keeps_still(track: Track) -> bool:
+    """Says whether a box hardly leaves its place in all its time."""
+    if track.end_s - track.start_s < _FIXED_S:
+        return False
+    size = float(np.median(np.max(track.boxes[:, 2:] - track.boxes[:, :2], axis=1)))
+    middle = (track.boxes[:, :2] + track.boxes[:, 2:]) / 2
+    away = np.hypot(*(middle - np.median(middle, axis=0)).T)
+    return bool(np.quantile(away, 0.9) < _FIXED * size)
 
 
 def _rare(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
@@ -241,14 +263,13 @@ def _is_busy(scene: Scene, time_s: float) -> bool:
 
 
 def _phases(scene: Scene, parts: Segments) -> list[Claim]:
-    """Returns when the scene changed most, where it has a few clear boundaries."""
+    """Returns when the scene changed sharply, where it has a few clear boundaries."""
     inner = list(zip(parts.edges_s[1:-1].tolist(), parts.strengths[1:-1].tolist(), strict=True))
     inner = [item for item in inner if item[1] >= _CLEAR and _is_busy(scene, item[0])]
     if not inner or len(inner) > 2 * _MOST_PHASES:
         return []
     kept = sorted(sorted(inner, key=lambda item: (-item[1], item[0]))[:_MOST_PHASES])
     times = tuple(time_s for time_s, _ in kept)
-    text = (
-        f"By picture and motion together, the scene changes most at {join_words([clock(time_s) for time_s in times])}"
-    )
+    moments = join_words([clock(time_s) for time_s in times])
+    text = f"By picture and motion together, the scene changes sharply at {moments}"
     return [Claim(sentence(text), "when", (), times, 0.7)]
