@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import sklearn  # noqa: F401  # its absence ends the run at once, not after the long work
 from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 

@@ -21,7 +21,9 @@ from rich.progress import track
 
 from vau import __version__
 from vau.config import VideoConfig
-from vau.eval.frame import LabelledScores, pooled_auc, pooled_auc_interval
+from vau.eval.frame import LabelledScores
+from vau.eval.metrics.bootstrap import pooled_auc_interval
+from vau.eval.metrics.ranking import pooled_auc
 
 Item = TypeVar("Item")
 
@@ -45,7 +47,7 @@ def area(groups: Sequence[LabelledScores]) -> Area | None:
     labels = [label for group in groups for label in group.labels.tolist()]
     if all(labels) or not any(labels):
         return None
-    return Area(pooled_auc(groups), pooled_auc_interval(groups) if len(groups) > 1 else None)
+    return Area(pooled_auc(groups), pooled_auc_interval(groups))
 
 
 def grey_differences(path: Path, config: VideoConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

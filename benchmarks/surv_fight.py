@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import sklearn  # noqa: F401  # its absence ends the run at once, not after the long work
 
 from benchmarks.common import (
     Area,

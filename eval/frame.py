@@ -1,33 +1,76 @@
-"""Frame-level detection metrics over named videos, with intervals that know that frames of one video are not alone.
+"""What every frame-level figure rests on: named videos, each with scores and truth on one grid of times.
 
-The ROC area pools all frames of all videos (micro AUC, ties at mid-rank, by scikit-learn); its confidence interval
-resamples whole videos, since neighbouring frames are near copies of each other.
+Names and lengths travel with the numbers, since figures of flat arrays in another order or on another grid are wrong
+without notice. Knows no data set and no metric.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vau.errors import InputError, MissingExtraError
+from vau.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledScores:
-    """Scores and truth of one video on one grid of times."""
+    """Scores and truth of one video on one grid of times.
+
+    Raises:
+        InputError: no frames, unequal lengths, scores that are not finite numbers, or labels other than 0 and 1.
+    """
 
     video: str
     scores: NDArray[np.float64]  # (N,) any real scale, higher is more abnormal
     labels: NDArray[np.bool_]  # (N,)
+    category: str = ""  # class of the anomaly, several joined by "+"; empty where unknown or normal
 
     def __post_init__(self) -> None:
-        if self.scores.shape != self.labels.shape or self.scores.ndim != 1:
-            raise InputError(f"{self.video}: {self.scores.shape = } and {self.labels.shape = } must be equal (N,)")
-        if not np.isfinite(self.scores).all():
-            raise InputError(f"{self.video}: scores hold NaN or infinity")
+        scores, labels = np.asarray(self.scores), np.asarray(self.labels)
+        if scores.shape != labels.shape or scores.ndim != 1:
+            raise InputError(f"{self.video}: {scores.shape = } and {labels.shape = } must be equal (N,)")
+        if len(scores) == 0:
+            raise InputError(f"{self.video}: no frames")
+        if scores.dtype.kind not in "fiub" or not np.isfinite(scores).all():
+            raise InputError(f"{self.video}: scores hold NaN, infinity or no numbers ({scores.dtype = })")
+        if labels.dtype.kind not in "fiub" or not ((labels == 0) | (labels == 1)).all():
+            raise InputError(f"{self.video}: labels must be 0 (normal) or 1 (abnormal)")
+        object.__setattr__(self, "scores", scores.astype(np.float64, copy=False))
+        object.__setattr__(self, "labels", labels.astype(np.bool_, copy=False))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def abnormal(self) -> bool:
+        """Whether any frame is abnormal."""
+        return bool(self.labels.any())
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The classes that the video counts in."""
+        return tuple(part for part in self.category.split("+") if part)
+
+
+def check_videos(videos: Sequence[LabelledScores]) -> None:
+    """Checks that videos can be pooled.
+
+    Raises:
+        InputError: there are none, two bear one name, or all frames are of one class.
+    """
+    if not videos:
+        raise InputError("no videos to evaluate")
+    name, times = Counter(video.video for video in videos).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"{name!r} is given {times} times: each video counts once")
+    frames = sum(len(video) for video in videos)
+    abnormal = sum(int(video.labels.sum()) for video in videos)
+    if abnormal in (0, frames):
+        raise InputError(f"detection needs both classes, got {abnormal} abnormal of {frames} frames")
 
 
 def interval_labels(times_s: NDArray[np.float64], intervals: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
@@ -36,39 +79,3 @@ def interval_labels(times_s: NDArray[np.float64], intervals: Sequence[Sequence[f
     for start_s, end_s in intervals:
         labels |= (times_s >= start_s) & (times_s <= end_s)
     return labels
-
-
-def pooled_auc(videos: Sequence[LabelledScores]) -> float:
-    """Returns the ROC area over all frames of all videos.
-
-    Raises:
-        InputError: there is no abnormal or no normal frame.
-        MissingExtraError: scikit-learn is not installed.
-    """
-    try:
-        from sklearn.metrics import roc_auc_score
-    except ImportError as error:
-        raise MissingExtraError("Evaluation", "eval") from error
-    labels = np.concatenate([video.labels for video in videos])
-    if labels.all() or not labels.any():
-        raise InputError(f"an ROC area needs both classes, got {int(labels.sum())} abnormal of {len(labels)} frames")
-    return float(roc_auc_score(labels, np.concatenate([video.scores for video in videos])))
-
-
-def pooled_auc_interval(
-    videos: Sequence[LabelledScores], *, resamples: int = 500, level: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Returns the bootstrap interval of `pooled_auc` with whole videos resampled.
-
-    Resamples that hold only one class are drawn again.
-    """
-    generator = np.random.default_rng(seed)
-    areas: list[float] = []
-    while len(areas) < resamples:
-        drawn = [videos[index] for index in generator.integers(0, len(videos), len(videos))]
-        labels = np.concatenate([video.labels for video in drawn])
-        if labels.any() and not labels.all():
-            areas.append(pooled_auc(drawn))
-    tail = (1 - level) / 2
-    low, high = np.quantile(areas, [tail, 1 - tail])
-    return float(low), float(high)

@@ -4,38 +4,53 @@ import numpy as np
 import pytest
 
 from vau.errors import InputError
-from vau.eval.frame import LabelledScores, interval_labels, pooled_auc, pooled_auc_interval
+from vau.eval.frame import LabelledScores, check_videos, interval_labels
 
 
 def _video(name: str, scores: list[float], labels: list[int]) -> LabelledScores:
-    return LabelledScores(name, np.array(scores, float), np.array(labels, bool))
+    return LabelledScores(name, np.array(scores, float), np.array(labels))
 
 
-def test_pooled_auc_counts_pairs_across_videos_with_ties_at_half() -> None:
-    videos = [_video("a", [0.1, 0.9], [0, 1]), _video("b", [0.9, 0.2], [0, 0])]
-    # Pairs of the one abnormal frame (0.9) with 0.1, 0.9, 0.2: won, tied, won.
-    assert pooled_auc(videos) == pytest.approx(2.5 / 3)
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        ([float("nan")], [0], "NaN"),
+        ([float("inf")], [0], "infinity"),
+        ([0.1, 0.2], [0], "shape"),
+        ([[0.1]], [[0]], "shape"),
+        ([], [], "no frames"),
+        ([0.1], [2], "labels"),
+        ([0.1], [-1], "labels"),
+    ],
+)
+def test_malformed_scores_and_labels_are_refused(scores: list[float], labels: list[int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        _video("a", scores, labels)
 
 
-def test_interval_is_reproducible_ordered_and_widens_with_fewer_videos() -> None:
-    rng = np.random.default_rng(1)
-    videos = [
-        LabelledScores(str(i), rng.normal(size=50) + (labels := np.arange(50) >= 25) * 0.8, labels) for i in range(20)
-    ]
-    low, high = pooled_auc_interval(videos)
-    assert (low, high) == pooled_auc_interval(videos)
-    assert low < pooled_auc(videos) < high
-    few_low, few_high = pooled_auc_interval(videos[:4])
-    assert few_high - few_low > high - low
+def test_text_is_no_score() -> None:
+    with pytest.raises(InputError, match="no numbers"):
+        LabelledScores("a", np.array(["0.5"]), np.array([True]))  # type: ignore[arg-type]
 
 
-def test_one_class_and_malformed_input_are_refused() -> None:
-    with pytest.raises(InputError, match="both classes"):
-        pooled_auc([_video("a", [0.1], [0])])
-    with pytest.raises(InputError, match="NaN"):
-        _video("a", [float("nan")], [0])
-    with pytest.raises(InputError, match="shape"):
-        _video("a", [0.1, 0.2], [0])
+def test_whole_numbers_become_scores_and_labels() -> None:
+    video = LabelledScores("a", np.array([1, 2]), np.array([0.0, 1.0]), "Arson+Fighting")  # type: ignore[arg-type]
+    assert video.scores.dtype == np.float64 and video.labels.tolist() == [False, True]
+    assert len(video) == 2 and video.abnormal and video.categories == ("Arson", "Fighting")
+    assert _video("b", [1], [0]).categories == ()
+
+
+def test_videos_that_cannot_be_pooled_are_refused() -> None:
+    mixed = _video("a", [0.1, 0.2], [0, 1])
+    check_videos([mixed, _video("b", [0.1], [0])])
+    with pytest.raises(InputError, match="no videos"):
+        check_videos([])
+    with pytest.raises(InputError, match="'a' is given 2 times"):
+        check_videos([mixed, mixed])
+    with pytest.raises(InputError, match="both classes, got 0 abnormal of 1"):
+        check_videos([_video("b", [0.1], [0])])
+    with pytest.raises(InputError, match="both classes, got 1 abnormal of 1"):
+        check_videos([_video("b", [0.1], [1])])
 
 
 def test_interval_labels_are_closed() -> None:

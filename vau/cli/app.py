@@ -16,6 +16,7 @@ from vau.cli.analyze import analyze
 from vau.cli.ask import ask
 from vau.cli.demo import demo
 from vau.cli.doctor import doctor
+from vau.cli.evaluate import evaluate
 from vau.cli.weights import weights
 
 EXIT_CODES = (
@@ -37,6 +38,7 @@ app.command()(analyze)
 app.command()(ask)
 app.command()(demo)
 app.command()(doctor)
+app.add_typer(evaluate, name="eval")
 app.add_typer(weights, name="weights")
 
 
