@@ -17,6 +17,7 @@ from vau.perception.models import check_images, unit_rows
 from vau.types import Float32, UInt8
 
 _BATCH = 16
+_TEXT_BATCH = 128
 
 
 class OpenClipEmbedder:
@@ -73,7 +74,12 @@ class OpenClipEmbedder:
         """
         if not texts:
             return np.zeros((0, self._dim), np.float32)
-        return unit_rows(self._encode_texts(texts), self.name)
+        parts = [self._encode_texts(texts[i : i + _TEXT_BATCH]) for i in range(0, len(texts), _TEXT_BATCH)]
+        return unit_rows(np.concatenate(parts), self.name)
+
+    def encode(self, texts: Sequence[str]) -> Float32:
+        """Returns `embed_texts`: the embedder is its own text encoder for scorers that read definitions."""
+        return self.embed_texts(texts)
 
     def _encode_images(self, images: UInt8) -> Float32:
         from PIL import Image
