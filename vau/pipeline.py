@@ -22,7 +22,8 @@ from vau.perception.observe import Models, load_models, observe
 from vau.reasoning.account import tell
 from vau.relations.extract import extract_relations, relation_changes
 from vau.sampling.caes import caes, overview
-from vau.scoring.training_free import score
+from vau.scoring.load import load_scorer
+from vau.scoring.scorer import Scorer
 from vau.types import Keyframe, Report, ScoreTrack, VideoInfo
 from vau.video import open_stream, probe, read_at
 
@@ -36,6 +37,7 @@ def analyze(
     config: Config | None = None,
     *,
     models: Models | None = None,
+    scorer: Scorer | None = None,
     progress: Progress | None = None,
     notes: Sequence[str] = (),
 ) -> Report:
@@ -45,6 +47,7 @@ def analyze(
         video: path of a video file.
         config: the default is the embedded one: CPU, packaged weights, no network.
         models: loaded models to use again for many videos; they are loaded from `config` otherwise.
+        scorer: a loaded scorer to use again; it is loaded from `config` otherwise.
         progress: called with the name of the running stage and how much of it is done, 0 to 1.
         notes: what a reader of the report must know beforehand, such as that footage was staged.
 
@@ -54,7 +57,8 @@ def analyze(
     Raises:
         VideoError: the file cannot be opened or exceeds a limit.
         WeightsError: packaged weights are missing; MissingExtraError: a chosen model's extra is.
-        ScoreError: a signal came out as NaN.
+        CheckpointError: the configured scorer's checkpoint cannot be used.
+        ScoreError: a signal came out as NaN, or the scorer was trained on another embedder.
     """
     path, config, clock = Path(video), config or Config(), _Clock(progress)
 
@@ -62,6 +66,7 @@ def analyze(
     with clock.stage("open"):
         info = probe(path, config.video)
         models = models or load_models(config.perception)
+        scorer = scorer or load_scorer(config.scoring, config.perception)
 
     # Perceive: one pass over the frames gives flow, embeddings, detections and, at its end, tracks.
     with clock.stage("perceive"):
@@ -82,9 +87,9 @@ def analyze(
         relations = extract_relations(seen)
         changes = relation_changes(relations, seen)
 
-    # Score: named signals, each an absolute level, fused into one curve.
+    # Score: how abnormal each moment is, with the share that each named signal has in it.
     with clock.stage("score"):
-        scores = score(seen, relations, config.scoring)
+        scores = scorer.score(seen, relations)
 
     # Find events: boundaries cut the video into segments, the score says which spans are abnormal.
     with clock.stage("find events"):

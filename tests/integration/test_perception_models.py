@@ -204,9 +204,9 @@ def test_open_clip_with_random_weights_keeps_the_contract():
     assert rows.shape == (3, model.dim) and rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(model.embed(images), rows, atol=1e-5)
-    texts = model.embed_texts(["a man runs", "a car stops", "word " * 500])
+    texts = model.encode(["a man runs", "a car stops", "word " * 500])
     np.testing.assert_allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-5)
     assert not np.allclose(texts[0], texts[1])
-    assert model.embed(images[:0]).shape == model.embed_texts([]).shape == (0, model.dim)
+    assert model.embed(images[:0]).shape == model.encode([]).shape == (0, model.dim)
     with pytest.raises(ConfigError, match="no weights 'nope'"):
         OpenClipEmbedder("RN50", pretrained="nope")

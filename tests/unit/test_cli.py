@@ -55,7 +55,7 @@ def analysed(monkeypatch) -> list:
         b"exit": typer.Exit(7),
     }
 
-    def fake(video, config=None, *, models=None, progress=None, notes=()):
+    def fake(video, config=None, *, models=None, scorer=None, progress=None, notes=()):
         calls.append((Path(video), config, models))
         if not Path(video).is_file():
             raise VideoOpenError(f"{str(video)!r}: cannot be opened: No such file or directory")

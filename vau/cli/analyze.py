@@ -12,11 +12,12 @@ import typer
 from vau.cli.failures import BAD_INPUT, MISSING, Attempt, Failure, guard
 from vau.cli.inputs import expand
 from vau.cli.show import clean, console, print_json, show_report, summary
-from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce
+from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce, with_scorer
 
 if TYPE_CHECKING:
     from vau.config import Config
     from vau.perception.observe import Models
+    from vau.scoring.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ def analyze(
     ] = None,
     sample_fps: Annotated[float | None, typer.Option(help="Frames a second that the detectors see.")] = None,
     sensitivity: Annotated[float | None, typer.Option(help="0 to 1; higher reports weaker events.")] = None,
+    scorer: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A trained scorer, as `vau train scorer` writes it.")
+    ] = None,
+    anomaly: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="What counts as abnormal, for scorers that read text; may be repeated."),
+    ] = None,
+    normal: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="What counts as normal beside it; may be repeated.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a video on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only (and the JSON).")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks and log messages.")] = False,
@@ -51,16 +62,18 @@ def analyze(
     with guard(debug):
         log_to_stderr(debug)
         output = Output(as_json, quiet, debug)
-        settled = configuration(config, settings or (), sample_fps, sensitivity)
+        settled = with_scorer(
+            configuration(config, settings or (), sample_fps, sensitivity), scorer, anomaly or (), normal or ()
+        )
         wanted, failures = _find(videos, output)
         alone = len(wanted) + len(failures) == 1
-        done, models = 0, None
+        done, models, loaded = 0, None, None
         for video in wanted:
             attempt = Attempt(debug)
             with attempt:
                 if models is None and len(wanted) > 1:
-                    models = _load(settled)
-                _tell(produce(video, settled, out, quiet=quiet, models=models), video, output)
+                    models, loaded = _load(settled)
+                _tell(produce(video, settled, out, quiet=quiet, models=models, scorer=loaded), video, output)
             if attempt.failure is None:
                 done += 1
                 continue
@@ -71,10 +84,11 @@ def analyze(
         _finish(done, failures, alone)
 
 
-def _load(config: Config) -> Models:
+def _load(config: Config) -> tuple[Models, Scorer]:
     from vau.perception.observe import load_models
+    from vau.scoring.load import load_scorer
 
-    return load_models(config.perception)
+    return load_models(config.perception), load_scorer(config.scoring, config.perception)
 
 
 def _find(given: Sequence[str], output: Output) -> tuple[list[Path], list[tuple[str, Failure]]]:

@@ -17,6 +17,8 @@ from vau.cli.ask import ask
 from vau.cli.demo import demo
 from vau.cli.doctor import doctor
 from vau.cli.evaluate import evaluate
+from vau.cli.train import train
+from vau.cli.train_camera import camera
 from vau.cli.weights import weights
 
 EXIT_CODES = (
@@ -39,6 +41,8 @@ app.command()(ask)
 app.command()(demo)
 app.command()(doctor)
 app.add_typer(evaluate, name="eval")
+train.command()(camera)
+app.add_typer(train, name="train")
 app.add_typer(weights, name="weights")
 
 

@@ -16,6 +16,7 @@ from vau.errors import ConfigError
 if TYPE_CHECKING:
     from vau.config import Config
     from vau.perception.observe import Models
+    from vau.scoring.scorer import Scorer
     from vau.types import Report
 
 DEFAULT_OUT = Path("reports")
@@ -55,6 +56,22 @@ def configuration(
     return config.with_overrides(overrides) if overrides else config
 
 
+def with_scorer(config: Config, folder: Path | None, anomalies: Sequence[str], normals: Sequence[str]) -> Config:
+    """Returns the configuration with a scorer's checkpoint and definitions in words, where they are given.
+
+    Definitions without a checkpoint choose a scorer that reads text, unless the configuration names one already.
+    """
+    overrides: dict[str, object] = {}
+    if folder is not None:
+        overrides["scoring.checkpoint"] = str(folder)
+    if anomalies or normals:
+        overrides |= {"scoring.anomalies": tuple(anomalies), "scoring.normals": tuple(normals)}
+        reads_text = config.scoring.method in ("nova", "flashback") or folder is not None or config.scoring.checkpoint
+        if not reads_text:
+            overrides["scoring.method"] = "nova"
+    return config.with_overrides(overrides) if overrides else config
+
+
 def _setting(text: str) -> tuple[str, object]:
     import yaml
 
@@ -74,6 +91,7 @@ def produce(
     *,
     quiet: bool,
     models: Models | None = None,
+    scorer: Scorer | None = None,
     notes: tuple[str, ...] = (),
 ) -> Result:
     """Analyses one video and writes its report below `out`.
@@ -84,6 +102,7 @@ def produce(
         out: folder of reports; the video's own is made inside.
         quiet: whether to show no progress.
         models: loaded models, to use again for many videos; None loads them.
+        scorer: a loaded scorer, to use again; None loads it.
         notes: what a reader must know beforehand.
 
     Raises:
@@ -94,9 +113,11 @@ def produce(
     from vau.weights import FILES
 
     with stages(video.name, quiet) as progress:
-        report = pipeline.analyze(video, config, models=models, progress=progress, notes=notes)
+        report = pipeline.analyze(video, config, models=models, scorer=scorer, progress=progress, notes=notes)
     folder = result_folder(out, video, report.video.sha256)
-    licences = {file.model: file.licence for file in FILES} | {report.scores.scorer: "Apache-2.0, part of vau"}
+    licences = {file.model: file.licence for file in FILES}
+    if not config.scoring.checkpoint:  # a trained scorer has the licence that its maker gives it
+        licences[report.scores.scorer] = "Apache-2.0, part of vau"
     files = write_all(
         report,
         folder,

@@ -66,7 +66,7 @@ class OpenClipEmbedder:
         parts = [self._encode_images(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
         return unit_rows(np.concatenate(parts), self.name) if parts else np.zeros((0, self._dim), np.float32)
 
-    def embed_texts(self, texts: Sequence[str]) -> Float32:
+    def encode(self, texts: Sequence[str]) -> Float32:
         """Returns (N, D) float32 rows of unit norm; a text longer than the model's context is cut.
 
         Raises:
@@ -76,10 +76,6 @@ class OpenClipEmbedder:
             return np.zeros((0, self._dim), np.float32)
         parts = [self._encode_texts(texts[i : i + _TEXT_BATCH]) for i in range(0, len(texts), _TEXT_BATCH)]
         return unit_rows(np.concatenate(parts), self.name)
-
-    def encode(self, texts: Sequence[str]) -> Float32:
-        """Returns `embed_texts`: the embedder is its own text encoder for scorers that read definitions."""
-        return self.embed_texts(texts)
 
     def _encode_images(self, images: UInt8) -> Float32:
         from PIL import Image

@@ -14,6 +14,14 @@ from vau.reasoning.scene import Scene
 from vau.types import Event, ScoreTrack
 
 _NAME = re.compile(r"[a-z][a-z -]{0,39}")
+# What a trained scorer adds by a part of its features, and the data it was trained on; see vau.scoring.learned.
+_LEARNED = re.compile(r"learned (embedding|motion|signals|pose) \(([A-Za-z0-9._-]{1,40})\)")
+_PARTS = {
+    "embedding": "how the picture looks",
+    "motion": "the motion",
+    "signals": "the training-free signals",
+    "pose": "how people move and hold themselves",
+}
 MIN_SHARE = 0.2  # of the score, from which a signal is spoken of
 MIN_TIMES_USUAL = 1.8
 _MOST_TIMES = 20.0
@@ -102,14 +110,29 @@ def words(signal: str | None) -> SignalWords:
     """Returns how to speak of a signal; a signal without words of its own is called by its name if that is plain."""
     if signal in _WORDS:
         return _WORDS[signal]
+    learned = _LEARNED.fullmatch(signal or "")
+    if learned is not None:
+        return _learned_words(learned[1], learned[2])
     if signal is None or not _NAME.fullmatch(signal):
         return _UNNAMED
     return SignalWords(_UNNAMED.headline, _UNNAMED.deed, f'the signal "{signal}" is high')
 
 
+def _learned_words(part: str, data: str) -> SignalWords:
+    """A trained scorer ranks; what its classes were called is no finding about this video."""
+    return SignalWords(
+        f'moment that a scorer trained on "{data}" ranks as {{hedge}} abnormal',
+        f'a scorer trained on "{data}" ranks what was seen as {{hedge}} abnormal',
+        f'a scorer trained on "{data}" ranks {_PARTS[part]} as abnormal',
+        channel="incoherence_max" if part == "motion" else "",
+        quantity="the disorder of the motion" if part == "motion" else "",
+        moving=part == "motion",
+    )
+
+
 def plain(signal: str) -> str:
     """Returns a signal's name in quotes if it is printable as it is, else ``without a name``."""
-    return f'"{signal}"' if _NAME.fullmatch(signal) else "without a name"
+    return f'"{signal}"' if _NAME.fullmatch(signal) or _LEARNED.fullmatch(signal) else "without a name"
 
 
 def deed(signal: str | None, confidence: float) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 from vau.config import ScoringConfig
 from vau.errors import ScoreError
 from vau.scoring import signals
+from vau.scoring.envelope import with_envelope
+from vau.scoring.fusion import power_mean
 from vau.types import Observations, Relation, ScoreTrack
 
-NAME = "training-free 1"
-_POWER = 4.0
+NAME = "training-free 2"
 
 
 def score(
@@ -49,14 +50,28 @@ def score(
     if not np.isfinite(levels).all():
         broken = [name for name, column in zip(signals.SIGNALS, levels.T, strict=True) if not np.isfinite(column).all()]
         raise ScoreError(f"signals {', '.join(broken)} hold NaN or infinity; the observations cannot be scored")
-    powers = levels**_POWER
-    total = powers.sum(1)
-    scores = np.minimum(total ** (1 / _POWER), 1.0).astype(np.float32)
-    shares = powers / np.maximum(total, 1e-12)[:, None]
+    scores, contributions = power_mean(levels)
     return ScoreTrack(
         times_s=observations.times_s,
-        scores=scores,
+        scores=scores.astype(np.float32),
         scorer=NAME,
-        contributions=(shares * scores[:, None]).astype(np.float32),
+        contributions=contributions.astype(np.float32),
         signals=signals.SIGNALS,
     )
+
+
+class SignalScorer:
+    """The training-free scorer as a `vau.scoring.scorer.Scorer`."""
+
+    def __init__(self, sensitivity: float = 0.5) -> None:
+        """Takes how readily it reports, in [0, 1]; 0.5 leaves the scales as documented."""
+        self._config = ScoringConfig(sensitivity=sensitivity)
+
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        return NAME
+
+    def score(self, observations: Observations, relations: Sequence[Relation] = ()) -> ScoreTrack:
+        """Scores a video by the function `score`, under an envelope that lets moments of an event hold together."""
+        return with_envelope(score(observations, relations, self._config))
