@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vau.errors import PerceptionError, WeightsError
-from vau.perception.coco import CLASS_NAMES, KEYPOINT_NAMES
+from vau.perception.coco import CLASS_NAMES
 from vau.perception.models import box_iou, check_images, clip_boxes, keep_real, per_class_nms, unit_rows
 from vau.perception.ssd import SsdDetector, read_rows
 from vau.types import Detection
@@ -20,7 +20,6 @@ def test_coco_names_sit_at_their_annotation_ids():
     assert len(CLASS_NAMES) == len(set(CLASS_NAMES.values())) == 80
     known = {1: "person", 3: "car", 13: "stop sign", 27: "backpack", 44: "bottle", 62: "chair", 72: "tv"}
     assert {i: CLASS_NAMES[i] for i in known} == known and CLASS_NAMES[90] == "toothbrush"
-    assert len(KEYPOINT_NAMES) == 17
 
 
 def test_rows_become_detections_in_pixels():

@@ -16,23 +16,3 @@ _NAMES: Final = (
     "refrigerator,,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
 )
 CLASS_NAMES: Final[dict[int, str]] = {i: name for i, name in enumerate(_NAMES.split(","), start=1) if name}
-
-KEYPOINT_NAMES: Final = (
-    "nose",
-    "left eye",
-    "right eye",
-    "left ear",
-    "right ear",
-    "left shoulder",
-    "right shoulder",
-    "left elbow",
-    "right elbow",
-    "left wrist",
-    "right wrist",
-    "left hip",
-    "right hip",
-    "left knee",
-    "right knee",
-    "left ankle",
-    "right ankle",
-)

@@ -5,21 +5,15 @@ It decides where context ends, not which frames are taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
 
 import numpy as np
 
-from vau.config import SamplingConfig
-from vau.types import Event, Int64, Keyframe, Phase, RelationChange, ScoreTrack
+from vau.types import Event, Int64, Keyframe, Phase, ScoreTrack
 
 LEAST_CONTEXT_S = 2.0
-
-Sampler: TypeAlias = Callable[
-    [ScoreTrack, tuple[Event, ...], SamplingConfig, Sequence[RelationChange]], tuple[Keyframe, ...]
-]
 
 
 @dataclass(frozen=True, eq=False)
