@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -22,9 +22,10 @@ from vau.perception.observe import Models, load_models, observe
 from vau.reasoning.account import tell
 from vau.relations.extract import extract_relations, relation_changes
 from vau.sampling.caes import caes, overview
+from vau.scoring.camera.watch import CameraScorer
 from vau.scoring.load import load_scorer
 from vau.scoring.scorer import Scorer
-from vau.types import Keyframe, Report, ScoreTrack, VideoInfo
+from vau.types import FrameBatch, Keyframe, Report, ScoreTrack, VideoInfo
 from vau.video import open_stream, probe, read_at
 
 Progress = Callable[[str, float], None]
@@ -71,8 +72,13 @@ def analyze(
     # Perceive: one pass over the frames gives flow, embeddings, detections and, at its end, tracks.
     with clock.stage("perceive"):
         frames = open_stream(path, config.video, fps=config.video.motion_fps, max_side=config.video.max_side, info=info)
+        # A fixed camera's scorer sees every frame that passes, not only the sampled ones.
+        passing: Iterable[FrameBatch] = frames
+        if isinstance(scorer, CameraScorer):
+            scorer = watch = scorer.watch(info, models.embedder)
+            passing = watch.see(frames)
         seen = observe(
-            frames,
+            passing,
             info,
             models,
             sample_fps=config.video.sample_fps,

@@ -7,7 +7,8 @@ import pytest
 
 from tests.tracks import clock, observations
 from vau.errors import CheckpointError, ScoreError
-from vau.reasoning import signals as words
+from vau.reasoning import signal_words as words
+from vau.reasoning import signals
 from vau.scoring.card import Calibration, Card, DataInfo
 from vau.scoring.features import VERSION, width
 from vau.scoring.kernel import KernelModel, kernel, part_kernel, standardise
@@ -95,10 +96,10 @@ def test_the_name_of_the_data_is_fit_to_be_shown(name, shown):
 
 def test_the_narrator_says_who_ranks_and_never_what_it_was():
     event = Event("E1", 0, 2, 1, 0.6, signals=(("learned motion (fights)", 0.6),))
-    spoken = words.deed("learned motion (fights)", event.score)
+    spoken = signals.deed("learned motion (fights)", event.score)
     assert 'a scorer trained on "fights" ranks what was seen as' in spoken
     assert 'trained on "fights" ranks the motion as abnormal' in words.words("learned motion (fights)").reason
-    assert "trained on" in words.heading("learned signals (fights)", 0.6)
+    assert "trained on" in signals.heading("learned signals (fights)", 0.6)
     assert words.plain("learned motion (<script>)") == "without a name"
 
 

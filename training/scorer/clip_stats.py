@@ -101,7 +101,7 @@ def _weights(abnormal: Bool, sources: Sequence[str]) -> Float64:
     weights = np.array([counts[source] ** -0.5 for source in sources])
     for label in (True, False):
         weights[abnormal == label] /= weights[abnormal == label].sum()
-    return weights / weights.mean()
+    return np.asarray(weights / weights.mean())
 
 
 def _ridge(near: Float64, targets: Float64, ridge: Float64, sources: Sequence[str]) -> tuple[Float64, float, Float64]:

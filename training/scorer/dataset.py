@@ -107,7 +107,7 @@ def _listed(folder: Path, file: Path, normal: str) -> list[Item]:
     except ValueError as error:
         raise InputError(f"{file}: not UTF-8 text") from error
     rows = _json_rows(text, file) if file.suffix.lower() in (".jsonl", ".json") else _csv_rows(text, file)
-    items = []
+    items: list[Item] = []
     for place, row in rows:
         if len(items) == MAX_VIDEOS:
             raise InputError(f"{file}: more than {MAX_VIDEOS} videos")

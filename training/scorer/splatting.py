@@ -76,7 +76,8 @@ def splatting_loss(logits: Tensor, mask: Tensor, abnormal: Tensor, splatting: Sp
 def _peaks(curve: NDArray[np.float64], splatting: Splatting) -> list[int]:
     padded = np.pad(curve, 1, constant_values=curve.min() - _LEAST)  # so that the ends can be peaks
     found = find_peaks(padded, prominence=splatting.prominence)[0] - 1
-    return found[curve[found] >= maximum_filter1d(curve, 2 * splatting.reach + 1)[found]].tolist()
+    kept = found[curve[found] >= maximum_filter1d(curve, 2 * splatting.reach + 1)[found]]
+    return [int(place) for place in kept]
 
 
 def _width(curve: NDArray[np.float64], peak: int) -> int:

@@ -139,7 +139,7 @@ class Training:
                 f"the loss is not finite at step {self.progress.step}: {broken}; try a lower learning rate"
             )
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.head.parameters(), _CLIP_NORM)
         self.optimiser.step()
         return {name: float(term.detach()) for name, term in terms.items()} | {"loss": float(loss.detach())}

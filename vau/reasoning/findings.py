@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vau.reasoning import signals
+from vau.reasoning import signal_words, signals
 from vau.reasoning.evidence import AFTER_S, part_of, usable
 from vau.reasoning.language import plural
 from vau.reasoning.phrases import Fact, gather, headline
@@ -97,13 +97,13 @@ def _explains(fact: Fact, signs: Sequence[tuple[str, float]]) -> bool:
     Where the picture or the light changed and nothing moved unusually, a mild relation is beside the point: someone
     who ran past a fire is not what the event is about.
     """
-    still = sum(share for name, share in signs if name in signals.STILL)
+    still = sum(share for name, share in signs if name in signal_words.STILL)
     return fact.predicate.severity > _MILD or still < 0.5
 
 
 def motion_place(found: Findings, scene: Scene) -> tuple[float, float, float] | None:
     """Returns time, x and y of the motion that supports the event, None where its strongest signal has no place."""
-    if not signals.words(found.signal).moving:
+    if not signal_words.words(found.signal).moving:
         return None
     return scene.motion_place(found.event, disordered=found.signal == "violent motion")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from vau.reasoning import signals
+from vau.reasoning import signal_words, signals
 from vau.reasoning.evidence import AFTER_S, GAP_S, causal_chain
 from vau.reasoning.findings import TELLING, Findings, at_motion, motion_place, title
 from vau.reasoning.language import LIKELY, SURE, article, clock, duration, join_words, plural, sentence, shorten_list
@@ -89,7 +89,7 @@ def _what(telling: _Telling, chain: Sequence[Fact]) -> None:
     found, event = telling.found, telling.found.event
     if found.main is None:
         unknown = (
-            "the detectors could not tell who or what" if signals.words(found.signal).moving else "why is not known"
+            "the detectors could not tell who or what" if signal_words.words(found.signal).moving else "why is not known"
         )
         start = f"Between {clock(event.start_s)} and {clock(event.end_s)}"
         text = sentence(start, signals.deed(found.signal, event.score), ";", unknown)
@@ -250,7 +250,7 @@ def _why(telling: _Telling) -> None:
 
 def _reason(found: Findings) -> str:
     """Returns which signals make the event stand out."""
-    reasons = [signals.words(name).reason for name, _ in found.shares]
+    reasons = [signal_words.words(name).reason for name, _ in found.shares]
     if found.main is not None:
         noun = found.main.predicate.noun
         named = f"{article(noun)} was measured, which is rare in ordinary scenes"
@@ -265,8 +265,8 @@ def _reason(found: Findings) -> str:
 def _reason_alone(found: Findings) -> str:
     """Returns the same where signals are all there is, and the strongest has been told as what happened."""
     name, share = found.shares[0]
-    others = [signals.words(other).reason for other, _ in found.shares[1:]]
-    text = f"It rests on the signal {signals.plain(name)}{_weight(share)}, not on a relation that could be named"
+    others = [signal_words.words(other).reason for other, _ in found.shares[1:]]
+    text = f"It rests on the signal {signal_words.plain(name)}{_weight(share)}, not on a relation that could be named"
     return f"{text}; it stands out as well because {join_words(others)}" if others else text
 
 
