@@ -65,3 +65,44 @@ class PerceptionError(VauError):
 
 class ScoreError(VauError):
     """A scorer produced NaN or infinity, or was given observations that it cannot score."""
+
+
+class MllmError(VauError):
+    """A language model, or the server that runs it, could not do what was asked; `retryable` where it yet may."""
+
+    retryable = False
+
+
+class MllmUnavailable(MllmError):
+    """The model's server was not reached, failed, or broke off in the middle of its answer.
+
+    `retry_after_s` is the pause that the server asked for, None where it named none.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class MllmTimeout(MllmError):
+    """The model did not answer in the time that it was given."""
+
+    retryable = True
+
+
+class MllmRefused(MllmError):
+    """The model's server refused the request: asking again would not help, another key, model or prompt may."""
+
+
+class MllmCannot(MllmError):
+    """This backend cannot do what was asked, such as likelihoods on a server that returns none."""
+
+
+class ParseError(MllmError):
+    """A model's reply is not of the form that was asked for; `raw` is the whole reply as it came."""
+
+    def __init__(self, message: str, raw: str) -> None:
+        super().__init__(message)
+        self.raw = raw

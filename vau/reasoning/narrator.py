@@ -89,7 +89,9 @@ def _what(telling: _Telling, chain: Sequence[Fact]) -> None:
     found, event = telling.found, telling.found.event
     if found.main is None:
         unknown = (
-            "the detectors could not tell who or what" if signal_words.words(found.signal).moving else "why is not known"
+            "the detectors could not tell who or what"
+            if signal_words.words(found.signal).moving
+            else "why is not known"
         )
         start = f"Between {clock(event.start_s)} and {clock(event.end_s)}"
         text = sentence(start, signals.deed(found.signal, event.score), ";", unknown)
