@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vau.events.features import NodeFeatures
-from vau.events.graph import build_graph, half_band, propagate, to_networkx, to_sparse
+from vau.events.graph import EventGraph, build_graph, half_band, propagate, to_networkx, to_sparse
 
 
 def nodes(count, seed=0):
@@ -57,7 +57,7 @@ def test_propagation_is_an_isometry_of_the_attended_mean():
     # In a constant video every attended mean is the feature itself, so the added part has `share` of its length.
     features = np.tile(np.random.default_rng(0).standard_normal(20).astype(np.float32), (30, 1))
     graph = build_graph(nodes(30), width=5, neighbours=4, decay=1.5)
-    added = propagate(features, graph, 0.5) - features
+    added = propagate(features.copy(), graph, 0.5) - features
     joined = (graph.neighbours >= 0).any(axis=1)
     assert np.allclose(np.linalg.norm(added[joined], axis=1), 0.5 * np.linalg.norm(features[joined], axis=1), rtol=1e-4)
     assert not added[~joined].any()
@@ -69,7 +69,7 @@ def test_propagation_mixes_neighbours_only():
     changed = features.copy()
     changed[25] += 10
     touched = np.flatnonzero(
-        np.abs(propagate(changed, graph, 0.5) - propagate(features, graph, 0.5)).max(axis=1) > 1e-4
+        np.abs(propagate(changed.copy(), graph, 0.5) - propagate(features.copy(), graph, 0.5)).max(axis=1) > 1e-4
     )
     allowed = {25, *np.flatnonzero((graph.neighbours == 25).any(axis=1)).tolist()}
     assert set(touched.tolist()) <= allowed and len(touched) > 1
@@ -81,7 +81,7 @@ def test_no_share_and_no_edges_change_nothing():
     assert propagate(features, graph, 0.0) is features
     alone = build_graph(nodes(1), width=1, neighbours=2, decay=1.5)
     assert (alone.neighbours == -1).all()
-    assert np.array_equal(propagate(features[:1], alone, 0.5), features[:1])
+    assert np.array_equal(propagate(features[:1].copy(), alone, 0.5), features[:1])
 
 
 def test_half_band_is_in_seconds():
@@ -89,3 +89,26 @@ def test_half_band_is_in_seconds():
     assert half_band(np.arange(100) / 4, 0.01) == 1
     assert half_band(np.arange(3) / 4, 10.0) == 2
     assert half_band(np.zeros(0), 10.0) == 1
+
+
+def test_propagation_in_place_reads_no_row_that_it_has_written():
+    # Many blocks, a band shorter than one of them: against the plain formula on a copy.
+    count = 700
+    features = np.random.default_rng(1).standard_normal((count, 12)).astype(np.float32)
+    graph = build_graph(nodes(count), width=40, neighbours=3, decay=1.5)
+    whole = propagate(features.copy(), graph, 0.5)
+    assert not np.allclose(whole, features)
+    for first, last in ((0, 255), (256, 511), (512, 699)):
+        near = slice(max(first - 40, 0), min(last + 41, count))
+        part = EventGraph(
+            graph.times_s[near],
+            np.where(
+                (graph.neighbours[near] >= near.start) & (graph.neighbours[near] < near.stop),
+                graph.neighbours[near] - near.start,
+                -1,
+            ),
+            graph.weights[near],
+        )
+        alone = propagate(features[near].copy(), part, 0.5)
+        rows = slice(first - near.start, last + 1 - near.start)
+        assert np.allclose(alone[rows], whole[first : last + 1], atol=1e-5)

@@ -25,7 +25,7 @@ _MAD_TO_SIGMA = 1.4826
 _SMOOTH = 0.25  # of the window
 _CUT_BACKGROUND = 4.0  # windows
 _PROMINENCE = 0.5  # of the threshold
-_BLOCK = 1024
+_BLOCK = 256
 _LEAST_DURATION_S = 1e-3
 
 

@@ -35,7 +35,11 @@ class NodeFeatures:
 
     def fused(self) -> Float32:
         """Returns the vectors (N, D + M) whose differences are discontinuities."""
-        return np.concatenate([self.alpha * self.semantic, (1 - self.alpha) * self.motion], axis=1, dtype=np.float32)
+        split = self.semantic.shape[1]
+        fused = np.empty((len(self), split + self.motion.shape[1]), np.float32)
+        np.multiply(self.semantic, self.alpha, out=fused[:, :split])
+        np.multiply(self.motion, 1 - self.alpha, out=fused[:, split:])
+        return fused
 
 
 def node_features(observations: Observations, alpha: float) -> NodeFeatures:

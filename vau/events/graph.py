@@ -7,6 +7,7 @@ dimension, and edge weights that take part in the attention (the released code u
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import networkx as nx
@@ -101,12 +102,12 @@ def propagate(features: Float32, graph: EventGraph, share: float) -> Float32:
     orthonormal columns, V orthogonal (random signs, then a cosine transform: no dense matrix), all of a fixed seed.
 
     Args:
-        features: (N, C).
+        features: (N, C) float32, overwritten with the result: an hour of them is not held twice.
         graph: of N nodes.
-        share: of the neighbours' features; 0 returns `features` unchanged.
+        share: of the neighbours' features; 0 leaves `features` as they are.
 
     Returns:
-        (N, C) float32; a node without edges keeps its feature.
+        `features`; a node without edges keeps its own.
     """
     count, channels = features.shape
     if count == 0 or share == 0 or not (graph.neighbours >= 0).any():
@@ -116,7 +117,8 @@ def propagate(features: Float32, graph: EventGraph, share: float) -> Float32:
     query, key = _orthonormal(rng, channels, dim), _orthonormal(rng, channels, dim)
     signs = rng.choice(np.array([-1, 1], np.float32), channels)
     queries, keys = features @ query, features @ key
-    result = np.empty_like(features)
+    reach = int(np.abs(graph.neighbours - np.arange(count)[:, None])[graph.neighbours >= 0].max())
+    done: deque[tuple[slice, Float32]] = deque()  # results whose places later rows still read
     for start in range(0, count, _BLOCK):
         rows = slice(start, min(start + _BLOCK, count))
         edges, present = graph.neighbours[rows], graph.neighbours[rows] >= 0
@@ -127,8 +129,14 @@ def propagate(features: Float32, graph: EventGraph, share: float) -> Float32:
         attention = np.where(present, np.exp(logits - np.where(np.isfinite(top), top, 0)), 0)
         attention /= np.maximum(attention.sum(axis=1, keepdims=True), 1e-12)
         mixed = np.einsum("nk,nkc->nc", attention.astype(np.float32), features[edges])
-        result[rows] = features[rows] + share * dct(mixed * signs, axis=1, norm="ortho")
-    return result
+        added = dct(mixed * signs, axis=1, norm="ortho").astype(np.float32)
+        done.append((rows, features[rows] + np.float32(share) * added))
+        while done and done[0][0].stop <= start + _BLOCK - reach:
+            place, result = done.popleft()
+            features[place] = result
+    for place, result in done:
+        features[place] = result
+    return features
 
 
 def _orthonormal(rng: np.random.Generator, rows: int, columns: int) -> Float32:
