@@ -201,13 +201,16 @@ def test_ur_dmu_memory_and_margin_terms_by_hand():
     assert "splatting" not in terms
 
 
-def test_ur_dmu_draws_for_normal_videos_only_and_by_the_generator():
+@pytest.mark.parametrize(
+    ("drawn", "differs"), [("all", (True, True)), ("normal", (False, True)), ("none", (False, False))]
+)
+def test_ur_dmu_draws_where_it_is_told_and_by_the_generator(drawn, differs):
     torch.manual_seed(0)
     head, batch = UrDmuHead(**BASE), random_batch([5, 6], [1, 0])
     generator = torch.Generator().manual_seed(1)
-    _, output = UrDmuObjective().run(head, batch, generator=generator, step=0)
+    _, output = UrDmuObjective(drawn=drawn).run(head, batch, generator=generator, step=0)
     plain = head(batch.features, batch.mask).logits
-    assert torch.equal(output.logits[0], plain[0]) and not torch.allclose(output.logits[1], plain[1])
+    assert tuple(not torch.allclose(output.logits[row], plain[row]) for row in (0, 1)) == differs
     assert call(UrDmuObjective(), head, batch, seed=4) == call(UrDmuObjective(), head, batch, seed=4)
     assert call(UrDmuObjective(), head, batch, seed=4) != call(UrDmuObjective(), head, batch, seed=5)
 

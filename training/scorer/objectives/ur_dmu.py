@@ -1,12 +1,15 @@
 """Training of UR-DMU (Zhou et al., AAAI 2023, section 3.5): what each memory shall know, and a score by top-k learning.
 
-Terms and weights are those of the authors' code. The answer of the normal memory is drawn from its Gaussian for normal
-videos only. Ours: an optional term of splatted pseudo-labels (see `splatting`), and averages that leave padding out.
+Terms and weights are those of the authors' code, but for one: there the answer of the normal memory is drawn from its
+Gaussian in normal videos only, so that the noise itself tells the classes apart in training and is missing at test. Here
+it is drawn in all videos; `drawn="normal"` is the code. Ours too: an optional term of splatted pseudo-labels (see
+`splatting`), and averages that leave padding out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -37,6 +40,7 @@ class UrDmuObjective:
     triplet: float = 0.1
     divergence: float = 0.001
     distance: float = 0.0001
+    drawn: Literal["all", "normal", "none"] = "all"  # videos in which the normal memory's answer is drawn
     triplet_margin: float = 1.0
     distance_margin: float = 100.0
     splatting: Splatting | None = None
@@ -75,10 +79,13 @@ class UrDmuObjective:
         return terms, output
 
     def _draw(self, recall: Recall, abnormal: Tensor, generator: torch.Generator) -> Tensor:
-        """Answers of the normal memory (B, T, W): drawn for normal videos, the mean for abnormal ones."""
+        """Answers of the normal memory (B, T, W): drawn where `drawn` says so, else the mean."""
         mean = recall.normal_mean
+        if self.drawn == "none":
+            return mean
         noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
-        return mean + torch.where(abnormal[:, None, None], 0, noise * (recall.normal_log_variance / 2).exp())
+        spread = noise * (recall.normal_log_variance / 2).exp()
+        return mean + (spread if self.drawn == "all" else torch.where(abnormal[:, None, None], 0, spread))
 
     def _memory_terms(self, recall: Recall, mask: Tensor, abnormal: Tensor) -> dict[str, Tensor]:
         """Normal videos: the normal memory knows all of it, the abnormal one nothing; abnormal ones: some of both."""
