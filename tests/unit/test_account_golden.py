@@ -91,7 +91,7 @@ def test_motion_without_a_track_is_told_without_inventing_one() -> None:
     account = _event([rel(1, None, "fighting", None, 10, 13, 0.6)])
     assert account.title == "Probable fight"
     assert account.role("what") == (
-        "People who were not tracked one by one probably fought with each other from 0:10 to 0:13."
+        "Some people probably fought with each other from 0:10 to 0:13."
     )
 
 

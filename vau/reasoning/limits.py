@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vau.reasoning.language import clock, duration, sentence
-from vau.reasoning.scene import Scene, most_at_once
+from vau.reasoning.scene import CAMERA_MOVES, Scene, most_at_once
 from vau.types import Event
 
 _SMALL_SIDE = 288  # pixels
 _SMALL_ACTOR = 48  # pixels of height
 _DARK = 0.06  # of full brightness
-CAMERA_MOVES = 0.04  # frame heights a second
 _CROWD = 10
 _FEW = 0.5  # share of frames
 _SHORT_S = 10.0

@@ -14,7 +14,7 @@ from vau.reasoning import signal_words, signals
 from vau.reasoning.evidence import AFTER_S, GAP_S, causal_chain
 from vau.reasoning.findings import TELLING, Findings, at_motion, motion_place, title
 from vau.reasoning.language import LIKELY, SURE, article, clock, duration, join_words, plural, sentence, shorten_list
-from vau.reasoning.limits import CAMERA_MOVES, event_limits
+from vau.reasoning.limits import event_limits
 from vau.reasoning.phrases import Fact, Names, clause, gather, measured
 from vau.reasoning.scene import VEHICLES, Scene, region
 from vau.reasoning.threat import threat_level
@@ -88,13 +88,8 @@ def _chain(telling: _Telling) -> list[Fact]:
 def _what(telling: _Telling, chain: Sequence[Fact]) -> None:
     found, event = telling.found, telling.found.event
     if found.main is None:
-        unknown = (
-            "the detectors could not tell who or what"
-            if signal_words.words(found.signal).moving
-            else "why is not known"
-        )
         start = f"Between {clock(event.start_s)} and {clock(event.end_s)}"
-        text = sentence(start, signals.deed(found.signal, event.score), ";", unknown)
+        text = sentence(start, signals.deed(found.signal, event.score) + _unknown(telling))
         telling.say("what", text, (event.event_id, *telling.signal_ids), [event.start_s, event.peak_s], event.score)
     else:
         main = found.main
@@ -110,6 +105,16 @@ def _what(telling: _Telling, chain: Sequence[Fact]) -> None:
         times = [time_s for fact in rest for time_s in _times(fact)]
         telling.say("what", text, ids, times, min(fact.confidence for fact in rest))
         telling.told.update(name for fact in rest for name in fact.ids)
+
+
+def _unknown(telling: _Telling) -> str:
+    """Returns what is not known of an event that only a signal tells of, as the end of its sentence."""
+    found, scene = telling.found, telling.scene
+    if not signal_words.words(found.signal).moving:
+        return "; why is not known"
+    if scene.picture_moves(found.event.start_s, found.event.end_s):
+        return "; most of the picture moved at once, which may be the camera"
+    return "" if at_motion(found, scene) else "; the detectors could not tell who or what"
 
 
 def _goes_with(fact: Fact, main: Fact) -> bool:
@@ -218,8 +223,7 @@ def _where(telling: _Telling) -> None:
         telling.say("where", sentence(text), ids, [time_s], scene.confidence(item for item, _ in seen))
         return
     place = motion_place(found, scene)
-    moving_camera = scene.level("camera_speed", found.event.start_s, found.event.end_s) > CAMERA_MOVES
-    if place is not None and not moving_camera:
+    if place is not None and not scene.picture_moves(found.event.start_s, found.event.end_s):
         text = f"The motion that stands out most is {region(place[1], place[2])}"
         telling.say("where", sentence(text), (found.event.event_id, *telling.signal_ids[:1]), [place[0]], SURE)
 

@@ -14,9 +14,9 @@ import numpy as np
 from vau.reasoning.evidence import part_of, usable
 from vau.reasoning.findings import Findings
 from vau.reasoning.language import capital, clock, duration, hedge, join_words, plural, pluralize, sentence, span
-from vau.reasoning.limits import CAMERA_MOVES, sight, video_limits
+from vau.reasoning.limits import sight, video_limits
 from vau.reasoning.phrases import Names, clause, gather
-from vau.reasoning.scene import VEHICLES, Scene, most_at_once
+from vau.reasoning.scene import CAMERA_MOVES, VEHICLES, Scene, most_at_once
 from vau.types import Account, Claim, Event, Relation, Segments, Track
 
 _MOST_EVENTS = 10
@@ -26,6 +26,8 @@ _EVERYDAY = 0.15  # severity up to which a relation is an everyday one
 _ENOUGH = 12  # samples outside events without which nothing is called usual
 _STILL = 0.01  # share of the picture that moves
 _FIXED = 0.15  # box sizes
+_SURELY_SOMEONE = 0.9  # confidence of a track
+_VISIBLE = 0.05  # mean change of the picture's grey values, of full scale; a person who passes makes less
 _FIXED_S = 2.0
 _CLEAR = 0.72  # strength from which a boundary is visible to a viewer
 _ONE_WAY = 0.75  # share of all motion
@@ -48,7 +50,7 @@ def survey(
     if not found:
         claims += _rare(scene, relations)
     claims += _usual(scene, relations)
-    claims += _tracked(scene)
+    claims += _tracked(scene, relations)
     claims += _phases(scene, parts)
     claims += [Claim(item.text, "limit", (), item.times_s, 1.0) for item in video_limits(scene)]
     if accounts:
@@ -116,7 +118,7 @@ def _lines(events: Sequence[Event], accounts: Sequence[Account]) -> list[Claim]:
     return claims
 
 
-def _tracked(scene: Scene) -> list[Claim]:
+def _tracked(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
     tracks = scene.present(0.0, scene.info.duration_s)
     people = [track for track in tracks if scene.label(track.track_id) == "person"]
     vehicles = [track for track in tracks if scene.label(track.track_id) in VEHICLES]
@@ -149,7 +151,10 @@ def _tracked(scene: Scene) -> list[Claim]:
     ids = tuple(f"T{track.track_id}" for track in members[:200])
     claims = [Claim(sentence(text), "who", ids, times, scene.confidence(track.track_id for track in members))]
     # Small detectors take posts, stumps and stacked goods for people; who never moves may be one of those.
-    fixed = [track for track in people if _keeps_still(track)]
+    # From a moving camera nothing keeps its place, and one who lies is told of by the relation.
+    lying = {item.subject for item in relations if item.predicate == "lying"}
+    steady = scene.level("camera_speed", 0.0, scene.info.duration_s) <= CAMERA_MOVES
+    fixed = [track for track in people if steady and track.track_id not in lying and _keeps_still(track)]
     if fixed:
         which = "one track labelled as a person keeps its place and may be a thing"
         if len(fixed) > 1:
@@ -161,13 +166,13 @@ def _tracked(scene: Scene) -> list[Claim]:
 
 
 def _keeps_still(track: Track) -> bool:
-    """Says whether a box hardly leaves its place in all its time."""
-    if track.end_s - track.start_s < _FIXED_S:
+    """Says whether a doubtful box never leaves its place."""
+    if track.end_s - track.start_s < _FIXED_S or track.confidence >= _SURELY_SOMEONE:
         return False
     size = float(np.median(np.max(track.boxes[:, 2:] - track.boxes[:, :2], axis=1)))
     middle = (track.boxes[:, :2] + track.boxes[:, 2:]) / 2
     away = np.hypot(*(middle - np.median(middle, axis=0)).T)
-    return bool(np.quantile(away, 0.9) < _FIXED * size)
+    return bool(np.quantile(away, 0.9) < _FIXED * size and away.max() < 2 * _FIXED * size)
 
 
 def _rare(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
@@ -206,7 +211,7 @@ def _usual(scene: Scene, relations: Sequence[Relation]) -> list[Claim]:
         where = " outside the events" if scene.events else ""
         named = [f"{noun} ({_often(count)})" for noun, count in common]
         told = [fact for fact in facts if fact.predicate.noun in dict(common)][:20]
-        text = sentence(f"Everyday relations measured{where}:", join_words(named))
+        text = sentence(f"Everyday relations measured between tracks{where}:", join_words(named))
         ids = tuple(name for fact in told for name in fact.ids)
         claims.append(
             Claim(text, "what", ids, tuple(fact.start_s for fact in told[:5]), min(f.confidence for f in told))
@@ -253,13 +258,13 @@ def _motion(scene: Scene) -> str:
 
 
 def _is_busy(scene: Scene, time_s: float) -> bool:
-    """Says whether the picture changes at a time more than it does in nine tenths of the video."""
+    """Says whether the picture changes at a time visibly, and more than it does in nine tenths of the video."""
     observed = scene.observations
     if "frame_difference" not in observed.motion_channels or not len(observed):
         return False
     change = observed.channel("frame_difference")
     near = change[np.abs(observed.times_s - time_s) <= 0.5]
-    return bool(len(near) and near.max() >= np.quantile(change, 0.9))
+    return bool(len(near) and near.max() >= max(_VISIBLE, float(np.quantile(change, 0.9))))
 
 
 def _phases(scene: Scene, parts: Segments) -> list[Claim]:

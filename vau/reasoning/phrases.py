@@ -166,7 +166,7 @@ class Names:
         known = [self.call(item) for item in fact.subjects if item is not None]
         if known:
             return join_words(shorten_list([*known, *(["others"] if fact.predicate.name == "dispersing" else [])], 4))
-        return "people who were not tracked one by one" if fact.predicate.name in _PEOPLE else "someone or something"
+        return "some people" if fact.predicate.name in _PEOPLE else "someone or something"
 
     def object(self, fact: Fact) -> str:
         """Returns the object of a clause, empty for a predicate without one."""

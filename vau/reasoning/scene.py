@@ -22,6 +22,8 @@ _LABELS = frozenset(CLASS_NAMES.values()) | {MOVING_OBJECT}
 _MIN_USUAL = 8  # samples outside events that "usual in this clip" needs
 _CUT = 0.2  # of the channel `cut`; frames of one shot stay below 0.05
 _CELLS = (6, 4)  # across and down, of the channels `cell_0` to `cell_23`
+CAMERA_MOVES = 0.04  # frame heights a second
+_WHOLE = 0.5  # share of the picture
 _REACH = 0.2  # of a box's size by which it is enlarged to hold a place
 
 
@@ -155,6 +157,15 @@ class Scene:
         times = self.observations.times_s
         found = (self.observations.channel("cut") > _CUT) & (times >= start_s) & (times <= end_s)
         return [float(time) for time in times[found]]
+
+    def picture_moves(self, start_s: float, end_s: float) -> bool:
+        """Says whether the picture moves as a whole during a span: the camera does, or it looks as if it did."""
+        if "moving_fraction" not in self.observations.motion_channels:
+            return False
+        times = self.observations.times_s
+        rows = (times >= start_s) & (times <= end_s)
+        wide = bool(rows.any() and self.observations.channel("moving_fraction")[rows].mean() > _WHOLE)
+        return wide or self.level("camera_speed", start_s, end_s) > CAMERA_MOVES
 
     def share_with_detections(self, start_s: float, end_s: float) -> float:
         """Returns the share of sampled frames in a span in which anything was detected, 1 where there is no frame."""
