@@ -96,6 +96,10 @@ class MllmRefused(MllmError):
     """The model's server refused the request: asking again would not help, another key, model or prompt may."""
 
 
+class MllmCancelled(MllmError):
+    """The call was given up on this side before the model answered."""
+
+
 class MllmCannot(MllmError):
     """This backend cannot do what was asked, such as likelihoods on a server that returns none."""
 
@@ -106,3 +110,7 @@ class ParseError(MllmError):
     def __init__(self, message: str, raw: str) -> None:
         super().__init__(message)
         self.raw = raw
+
+
+class CacheError(InputError):
+    """The response cache cannot be used: not a cache of this package, not writable, or not a file."""

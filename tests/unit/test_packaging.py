@@ -15,7 +15,10 @@ import vau
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("cv2", "av", "torch", "scipy", "trackers", "supervision", "ai_edge_litert", "tokenizers", "sklearn", "jinja2")
-EXTRAS = {"mllm", "clip", "yolo", "gpu", "train", "eval", "app", "decord", "torchcodec", "ray", "dev", "all"}
+EXTRAS = {
+    *("mllm", "clip", "yolo", "scorers", "gpu", "train", "eval", "logging"),
+    *("app", "decord", "torchcodec", "ray", "dev", "all"),
+}
 
 
 @pytest.fixture(scope="module")
