@@ -1,0 +1,160 @@
+"""Checks an account that a language model wrote against a report: times, actors, counts and relations of each sentence.
+
+A sentence is supported where the evidence shows all of it that evidence can show, contradicted where the evidence shows
+something else in its place, unsupported where it states what the evidence does not hold, and not checkable where it
+states nothing that the evidence speaks of. The check knows the report alone: a true sentence about what perception
+missed is called unsupported. Rules, tolerances and verdicts are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vau.reasoning.clause_check import Finding, Verdict, check_clause
+from vau.reasoning.language import LIKELY, clock, join_words
+from vau.reasoning.ledger import Ledger
+from vau.reasoning.statements import MAX_CHARACTERS, Statement, read, split_unsaid
+from vau.types import Claim, Report, Role
+
+MAX_SENTENCES = 200
+_ORDER_S = 0.5  # by which an order may be off
+_BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])|\n+")
+
+
+@dataclass(frozen=True)
+class CheckedSentence:
+    """One sentence with its verdict."""
+
+    text: str
+    verdict: Verdict
+    reasons: tuple[str, ...]  # plain English, at least one
+    evidence: tuple[str, ...] = ()  # what supports or contradicts it: relations, events, tracks
+    times_s: tuple[float, ...] = ()  # where a reader can look
+    confidence: float = 0.0  # of the evidence, [0, 1]
+    hedged: bool = False
+
+
+@dataclass(frozen=True)
+class ClaimCheck:
+    """A checked account."""
+
+    sentences: tuple[CheckedSentence, ...]
+
+    def count(self, verdict: Verdict) -> int:
+        """Returns the number of sentences with a verdict."""
+        return sum(item.verdict == verdict for item in self.sentences)
+
+    @property
+    def checkable(self) -> int:
+        """Number of sentences that state something which the evidence could show."""
+        return len(self.sentences) - self.count("not checkable")
+
+    @property
+    def faithfulness(self) -> float | None:
+        """Supported sentences by checkable ones, [0, 1]; None where nothing could be checked."""
+        return self.count("supported") / self.checkable if self.checkable else None
+
+    def claims(self, role: Role = "what") -> tuple[Claim, ...]:
+        """Returns the sentences as claims; `supported` is True for those that the evidence supports alone."""
+        return tuple(
+            Claim(item.text, role, item.evidence, item.times_s, item.confidence, item.verdict == "supported")
+            for item in self.sentences
+        )
+
+
+def check(report: Report, text: str) -> ClaimCheck:
+    """Checks an account.
+
+    Args:
+        report: the analysed video.
+        text: running text or a list, of which 200 sentences of 600 characters are read.
+    """
+    ledger = Ledger(report)
+    return ClaimCheck(tuple(_sentence(ledger, item) for item in split_sentences(text)))
+
+
+def split_sentences(text: str) -> list[str]:
+    """Returns the sentences of running text or of a list, at most 200 of at most 600 characters."""
+    pieces = (_BULLET.sub("", piece).strip() for piece in _SENTENCE_END.split(text[: MAX_SENTENCES * MAX_CHARACTERS]))
+    return [piece[:MAX_CHARACTERS] for piece in pieces if re.search(r"\w", piece)][:MAX_SENTENCES]
+
+
+def _sentence(ledger: Ledger, text: str) -> CheckedSentence:
+    statement = split_unsaid(read(text, ledger.duration_s, ledger.report.video.nominal_fps))
+    of_clause = [check_clause(ledger, clause) for clause in statement.clauses]
+    findings = [*_facts(ledger, statement), *(item for item in of_clause if item is not None)]
+    findings += _order(statement, of_clause)
+    if all(item.verdict == "supported" for item in findings):
+        findings += _beyond(statement)
+    return _judge(statement, findings)
+
+
+def _judge(statement: Statement, findings: Sequence[Finding]) -> CheckedSentence:
+    ranks: tuple[Verdict, ...] = ("contradicted", "unsupported", "supported")
+    verdict: Verdict = next((rank for rank in ranks if any(f.verdict == rank for f in findings)), "not checkable")
+    telling = [item for item in findings if item.verdict == verdict]
+    reasons = [item.reason for item in telling]
+    if verdict == "not checkable":
+        what = join_words([*statement.minds, *statement.attributes])
+        reasons = reasons or [
+            f"no evidence can show {what}" if what else "it states nothing that the evidence speaks of"
+        ]
+    elif statement.attributes:
+        reasons.append(f"not checked: {join_words(list(statement.attributes))}")
+    weak = verdict == "supported" and not statement.hedged and min(f.confidence for f in telling) < LIKELY
+    if weak:
+        reasons.append("stated more firmly than the evidence is")
+    confidences = [item.confidence for item in telling]
+    return CheckedSentence(
+        text=statement.text,
+        verdict=verdict,
+        reasons=tuple(dict.fromkeys(reasons)),
+        evidence=tuple(dict.fromkeys(name for item in telling for name in item.evidence)),
+        times_s=tuple(sorted({round(time, 3) for item in telling for time in item.times_s}))[:12],
+        confidence=(min if verdict == "supported" else max)(confidences, default=0.0),
+        hedged=statement.hedged,
+    )
+
+
+def _facts(ledger: Ledger, statement: Statement) -> list[Finding]:
+    """Returns what is wrong with a sentence whatever it states: ids, kinds and times that do not exist."""
+    wrong = []
+    denied = bool(statement.clauses) and all(clause.negated for clause in statement.clauses)
+    if not denied:
+        wrong += [f"there is no track {item}" for item in statement.named if item not in ledger.tracks]
+    wrong += [f"there is no evidence {item}" for item in statement.cited if item not in ledger.ids]
+    for actor in (actor for clause in statement.clauses for actor in (*clause.subjects, *clause.objects)):
+        for item in actor.ids:
+            label = ledger.label(item)
+            if actor.labels and label and label != "moving object" and label not in actor.labels:
+                wrong.append(f"track {item} is a {label}")
+    if any(item.start_s > ledger.duration_s + _ORDER_S for item in statement.spans):
+        wrong.append(f"the video ends at {clock(ledger.duration_s)}")
+    return [Finding("contradicted", reason, confidence=1.0) for reason in dict.fromkeys(wrong)]
+
+
+def _beyond(statement: Statement) -> list[Finding]:
+    """Returns what a sentence adds to what the evidence shows and that changes what it claims."""
+    found = [Finding("unsupported", f"no evidence shows {name}") for name in statement.deeds]
+    if statement.clauses:
+        found += [Finding("unsupported", f"no evidence can show {name}") for name in statement.minds]
+    if statement.unexplained and statement.clauses:
+        found.append(Finding("unsupported", "the cause it gives is not in the evidence"))
+    return found
+
+
+def _order(statement: Statement, of_clause: Sequence[Finding | None]) -> list[Finding]:
+    wrong = []
+    for first, second in statement.order:
+        one, other = of_clause[first], of_clause[second]
+        if one is None or other is None or one.starts is None or other.starts is None:
+            continue
+        if one.starts[0] > other.starts[1] + _ORDER_S:
+            text = f"the order is the other way round: {clock(other.starts[1])} comes before {clock(one.starts[0])}"
+            wrong.append(
+                Finding("contradicted", text, (*one.evidence, *other.evidence), (*one.times_s, *other.times_s), 0.7)
+            )
+    return wrong
