@@ -106,3 +106,8 @@ def test_any_text_is_read_quickly_and_gives_ordered_finite_spans(text: str) -> N
     span = find_times(text, DURATION, 25.0).span
     assert time.perf_counter() - before < 1.0
     assert span is None or 0 <= span.start_s <= span.end_s < 1e12
+
+
+@pytest.mark.parametrize("text", ["was it the same as before", "who am I looking at", "what happened as he fell"])
+def test_small_words_are_no_amounts_of_time(text):
+    assert find_times(text, DURATION).span is None

@@ -43,7 +43,8 @@ _NUMBER = (
 )  # fmt: skip
 _UNIT = r"(?:hours?|hrs?|h|minutes?|mins?|min|m|seconds?|secs?|sec|s)\b\.?"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d{1,3})?"
-_AMOUNT = rf"\b{_NUMBER} ?-?{_UNIT}(?:(?: and)? {_NUMBER} ?{_UNIT})*"
+_GAP = r"(?:(?<=\d)| |-| -)"  # "5s", but not "as" for a second and "am" for a minute
+_AMOUNT = rf"\b{_NUMBER}{_GAP}{_UNIT}(?:(?: and)? {_NUMBER}{_GAP}{_UNIT})*"
 _MOMENT = (
     rf"(?:{_CLOCK}|{_AMOUNT}|(?:seconds?|secs?|minutes?|t ?=) ?{_NUMBER}\b|\bframes? (?:number |no\.? |#)?\d{{1,9}}\b)"
 )
