@@ -5,6 +5,7 @@ Reads annotation and lengths only; no video is decoded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from typing import Literal
 from vau.errors import InputError
 from vau.eval.lengths import find_lengths_file
 from vau.eval.protocols.base import Dataset, Protocol
-from vau.eval.truth import Truth, load_truth, matching
+from vau.eval.truth import Truth, lengths_patterns, load_truth, matching
 
 State = Literal["ready", "differs", "missing"]
 
@@ -22,7 +23,7 @@ class Part:
     """One thing that a data set consists of: where it is, or where it is to be had."""
 
     name: str
-    found: str  # empty where it is missing
+    found: str  # where it is, or why it is not needed; empty where it is missing
     origin: str
 
 
@@ -65,12 +66,21 @@ def take_stock(
         paths = matching(source, folder, annotations)
         found = "" if not paths else str(paths[0]) if len(paths) == 1 else f"{len(paths)} files such as {paths[0]}"
         parts.append(Part(f"annotation, {source.name}", found, f"{source.patterns[0]}: {source.origin}"))
-    patterns = [pattern for source in dataset.sources for pattern in source.patterns if pattern.endswith(".npz")]
-    file = lengths or find_lengths_file(folder, patterns)
-    need = "csv with video, frames; else stated by the annotation, counted in folders of frames or read from videos"
-    parts.append(Part("lengths", str(file or ""), need))
     verdicts = tuple(_verdict(dataset, protocol, folder, annotations, lengths) for protocol in dataset.protocols)
+    need = "csv with video, frames; else stated by the annotation, counted in folders of frames or read from videos"
+    parts.append(Part("lengths", _lengths(dataset, folder, lengths, verdicts), need))
     return Inventory(dataset, tuple(parts), verdicts)
+
+
+def _lengths(dataset: Dataset, folder: Path, given: Path | None, verdicts: Sequence[Verdict]) -> str:
+    ready = [verdict.truth.lengths_from for verdict in verdicts if verdict.truth and verdict.state == "ready"]
+    try:
+        file = given or find_lengths_file(folder, lengths_patterns(dataset))
+    except InputError:  # the verdicts that need it say so
+        file = None
+    if ready and (file is None or str(file) not in ready):
+        return f"not needed; taken from {', '.join(dict.fromkeys(ready))}"
+    return str(file or "")
 
 
 def _verdict(

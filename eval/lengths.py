@@ -104,14 +104,25 @@ def _length(row: tuple[Any, Any, Any], where: str) -> Length:
 
 
 def find_lengths_file(folder: Path, others: Iterable[str]) -> Path | None:
-    """Returns the lengths file of a folder: one of `FILES`, else the first npz with frame counts among `others`."""
+    """Returns the lengths file of a folder: one of `FILES`, else the npz with frame counts that `others` match.
+
+    Raises:
+        InputError: one of the patterns matches several such npz.
+    """
     for name in FILES:
         if (folder / name).is_file():
             return folder / name
     for pattern in others:
-        for path in sorted(folder.glob(pattern)):
-            if path.suffix == ".npz" and {"names", "n_frames"} <= files.npz(path).keys():
-                return path
+        paths = [
+            path
+            for path in sorted(folder.glob(pattern))
+            if path.suffix == ".npz" and {"names", "n_frames"} <= files.npz(path).keys()
+        ]
+        if len(paths) > 1:
+            shown = ", ".join(map(str, paths[:3]))
+            raise InputError(f"{len(paths)} files state lengths: {shown}; name the one that is meant with --lengths")
+        if paths:
+            return paths[0]
     return None
 
 

@@ -162,8 +162,11 @@ def find_lengths(
     Raises:
         InputError: the videos that are tested, or their lengths, are nowhere to be had.
     """
-    patterns = [pattern for item in dataset.sources for pattern in item.patterns if pattern.endswith(".npz")]
-    path = given or find_lengths_file(folder, patterns)
+    timed = protocol.grid.tail == "30-fps"
+    missing = {video.video for video in videos if timed or (video.n_frames is None and not video.on_grid)}
+    # An annotation that states its lengths is not held against those of another npz, which may be another copy's.
+    others = lengths_patterns(dataset) if missing or not source.lists_all else ()
+    path = given or find_lengths_file(folder, others)
     if path is not None:
         return read_lengths(path, dataset.rename)
     if not source.lists_all:
@@ -171,8 +174,6 @@ def find_lengths(
             f"{folder}: {source.patterns[0]} does not say which videos are tested; list them all, normal ones too, in "
             "lengths.csv (columns video, frames) or give --lengths"
         )
-    timed = protocol.grid.tail == "30-fps"
-    missing = {video.video for video in videos if timed or (video.n_frames is None and not video.on_grid)}
     if not missing:
         return Lengths(origin=f"{source.name} itself")
     for lengths in (
@@ -188,6 +189,11 @@ def find_lengths(
             "give a lengths file (csv with video, frames), or put the videos or their frames there"
         )
     return lengths
+
+
+def lengths_patterns(dataset: Dataset) -> list[str]:
+    """Returns the patterns of a data set's npz, which may state lengths."""
+    return [pattern for item in dataset.sources for pattern in item.patterns if pattern.endswith(".npz")]
 
 
 def _from_others(dataset: Dataset, protocol: Protocol, folder: Path, used: Source) -> Lengths:

@@ -58,8 +58,8 @@ def analyze(
     Raises:
         VideoError: the file cannot be opened or exceeds a limit.
         WeightsError: packaged weights are missing; MissingExtraError: a chosen model's extra is.
-        CheckpointError: the configured scorer's checkpoint cannot be used.
-        ScoreError: a signal came out as NaN, or the scorer was trained on another embedder.
+        CheckpointError: the configured scorer's checkpoint cannot be used, or does not fit the configuration.
+        ScoreError: a signal came out as NaN.
     """
     path, config, clock = Path(video), config or Config(), _Clock(progress)
 
@@ -67,7 +67,7 @@ def analyze(
     with clock.stage("open"):
         info = probe(path, config.video)
         models = models or load_models(config.perception)
-        scorer = scorer or load_scorer(config.scoring, config.perception)
+        scorer = scorer or load_scorer(config.scoring, config.perception, config.video)
 
     # Perceive: one pass over the frames gives flow, embeddings, detections and, at its end, tracks.
     with clock.stage("perceive"):

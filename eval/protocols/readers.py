@@ -26,7 +26,9 @@ LAGOVAD = "https://github.com/Kamino666/LaGoVAD-PreVAD (annotations; Apache-2.0)
 def one(paths: Sequence[Path]) -> Path:
     """Returns the only file that matches; raises InputError where there are several."""
     if len(paths) > 1:
-        raise InputError(f"{len(paths)} files match: {', '.join(map(str, paths[:3]))}; name the one that is meant")
+        raise InputError(
+            f"{len(paths)} files match: {', '.join(map(str, paths[:3]))}; name the one that is meant with --annotations"
+        )
     return paths[0]
 
 

@@ -197,6 +197,38 @@ def test_models_are_loaded_once_for_many_videos(here, analysed):
     assert all(item is models[0] for item in models)
 
 
+def test_retries_of_a_download_are_told_when_debugging_only():
+    code = (
+        "import logging, sys; from vau.cli.work import log_to_stderr; log_to_stderr(sys.argv[1] == 'debug');"
+        "logging.getLogger('huggingface_hub.utils._http').warning('retry'); logging.error('failed');"
+        "logging.getLogger('vau').warning('told')"
+    )
+    told = [
+        subprocess.run([sys.executable, "-c", code, mode], capture_output=True, text=True, check=True, cwd=ROOT).stderr
+        for mode in ("plain", "debug")
+    ]
+    assert told[0] == "WARNING vau: told\n"
+    assert "retry" in told[1] and "failed" in told[1]
+
+
+def test_a_bad_scorer_is_told_once_and_blamed_on_no_video(here, analysed):
+    for name in "ab":
+        video(here / "in" / f"{name}.mp4", name)
+    done = run("analyze", "in", "--scorer", here / "nowhere")
+    assert done.exit_code == 2
+    assert "no such folder" in done.stderr and "mp4" not in done.output
+    assert done.output.count("\n") == 1
+    assert not analysed
+
+
+@pytest.mark.parametrize("option", ["--anomaly", "--normal"])
+def test_a_blank_definition_is_refused(here, analysed, option):
+    done = run("analyze", video(here / "a.mp4"), option, "  ")
+    assert done.exit_code == 2
+    assert f"{option} '  ' is blank" in done.stderr
+    assert not analysed
+
+
 def test_json_of_a_folder_run_names_failures_too(here, analysed):
     video(here / "in" / "a.mp4")
     video(here / "in" / "b.mp4", "broken")

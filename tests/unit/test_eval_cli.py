@@ -12,6 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from vau.cli.evaluate import evaluate
+from vau.errors import InputError
+from vau.eval.lengths import find_lengths_file
+from vau.eval.truth import Truth
 
 runner = CliRunner()
 HEAVY = ("numpy", "scipy", "sklearn", "torch", "cv2", "vau.eval")
@@ -129,6 +132,70 @@ def test_check_tells_what_is_there_and_what_is_not(ped2, tmp_path):
     empty.mkdir()
     assert run("check", empty, "--dataset", "ucf-crime").exit_code == 2
     assert "no such folder" in run("check", tmp_path / "none", "--dataset", "ucf-crime").output
+
+
+def test_check_says_on_standard_error_why_it_fails(ped2):
+    found = run("check", ped2, "--dataset", "ped2", "--json", "-")
+    assert found.exit_code == 2
+    assert "no protocol of ped2 can be evaluated as it is stated (frames differs)" in found.stderr
+    assert found.stderr.count("\n") == 1
+
+
+def npz_copy(folder: Path, name: str, frames: int = 8) -> Path:
+    """Writes a ground truth of Ped2 that states its lengths: twelve videos, all abnormal, of the true total."""
+    lengths = [frames] * 12
+    labels = np.tile(np.arange(frames) >= frames // 2, 12).astype(int)
+    np.savez(folder / name, names=[f"{n:02d}" for n in range(1, 13)], lengths=lengths, labels=labels, n_frames=lengths)
+    return folder / name
+
+
+def test_several_files_are_told_with_the_option_that_chooses(tmp_path):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    one, other = npz_copy(folder, "ped2_gt.npz", 8), npz_copy(folder, "ped2_gt_other.npz", 6)
+    options = ("--dataset", "ped2", "--data", folder, "--resamples", 0, "--scores", scores(tmp_path, frames=6))
+    refused = run("frame", *options)
+    assert refused.exit_code == 2 and "2 files match" in refused.output and "--annotations" in refused.output
+    chosen = run("frame", *options, "--annotations", other)
+    assert chosen.exit_code == 0, chosen.output
+    wrong = run("frame", *options, "--annotations", one)
+    assert wrong.exit_code == 2 and "wrong length" in wrong.output
+    with pytest.raises(InputError, match="--lengths"):
+        find_lengths_file(folder, ["*ped2*gt*.npz"])
+    assert run("check", folder, "--dataset", "ped2", "--annotations", other).output.count("differs")
+
+
+def test_lengths_that_no_protocol_needs_are_not_called_missing(ped2, monkeypatch):
+    monkeypatch.setattr(Truth, "deviations", ())
+    (ped2 / "lengths.csv").unlink()
+    npz_copy(ped2, "ped2_gt.npz")
+    (ped2 / "UCSDped2.m").unlink()
+    np.savez(ped2 / "ped2_gt.npz", **{k: v for k, v in np.load(ped2 / "ped2_gt.npz").items() if k != "n_frames"})
+    record = json.loads(run("check", ped2, "--dataset", "ped2", "--json", "-").stdout)
+    assert record["usable"] and record["parts"][-1]["found"] == "not needed; taken from npz itself"
+
+
+@pytest.mark.parametrize("name", ["scores.jsonl", "ped2/UCSDped2.m", "ped2/lengths.csv", "ped2/frame.jpg", "ped2"])
+def test_a_result_never_replaces_what_it_is_made_from(ped2, tmp_path, name):
+    given, target = scores(tmp_path), tmp_path / name
+    if not target.exists():
+        target.write_bytes(b"picture")
+    before = None if target.is_dir() else target.read_bytes()
+    link = tmp_path / "link.json"
+    link.symlink_to(target)
+    for out in (target, link):
+        found = run("frame", "--dataset", "ped2", "--data", ped2, "--scores", given, "--json", out)
+        assert found.exit_code == 2 and "--json" in found.output and found.output.count("\n") == 1
+    assert before is None or target.read_bytes() == before
+
+
+def test_a_result_may_replace_an_earlier_one_but_needs_a_place(ped2, tmp_path):
+    options = ("--dataset", "ped2", "--data", ped2, "--scores", scores(tmp_path), "--resamples", 0)
+    for _ in range(2):
+        assert run("frame", *options, "--json", ped2 / "result.json").exit_code == 0
+    for out in (tmp_path / "scores.jsonl" / "deep" / "result.json", Path("/proc/nowhere/result.json")):
+        found = run("frame", *options, "--json", out)
+        assert found.exit_code == 2 and found.output.startswith("error: --json") and found.output.count("\n") == 1
 
 
 def test_check_as_json(ped2):

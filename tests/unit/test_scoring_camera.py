@@ -239,20 +239,33 @@ def test_another_embedder_is_refused() -> None:
     model = density()
     bank = NearestNormal(np.eye(4, dtype=np.float32), np.zeros(4, np.float32), np.eye(4, dtype=np.float32), cosine=True)
     both = Density({**model.banks, "appearance": bank}, {**model.scales, "appearance": QuantileScale(0, 1)})
-    with pytest.raises(ScoreError, match=r"clip.*None"):
+    with pytest.raises(CheckpointError, match=r"clip.*None"):
         DensityCamera(both, embedder="clip").watch(INFO)
-    with pytest.raises(ScoreError, match="thumbnails"):
+    with pytest.raises(CheckpointError, match="thumbnails"):
         DensityCamera(both, embedder="clip").watch(INFO, fake_models.Thumbnails())
+
+
+def test_pictures_of_another_size_are_refused_before_any_is_seen() -> None:
+    assert DensityCamera(density(), frame_size=SIZE).watch(INFO)
+    with pytest.raises(CheckpointError, match=r"^pictures of 320 x 240.*trained on 640 x 480") as caught:
+        DensityCamera(density(), frame_size=(640, 480)).watch(INFO)
+    assert caught.value.exit_code == 2
 
 
 def test_checkpoint_gives_the_same_scores_and_damage_is_told(tmp_path) -> None:  # type: ignore[no-untyped-def]
     model = density()
-    card = Card(kind="camera-density", arguments=density_arguments(model, 2))
+    size = {"frame_size": [640, 480]}
+    card = Card(kind="camera-density", arguments=density_arguments(model, 2), perception=size)
     write_checkpoint(tmp_path / "c", card, density_arrays(model))
     read, arrays = read_checkpoint(tmp_path / "c")
     again = camera_scorer(read, arrays)
     assert isinstance(again, DensityCamera)
     seen = movers(walk(speed=7))
+    with pytest.raises(CheckpointError, match="640 x 480"):
+        again.watch(INFO)
+    for broken_size in ([640], "wide", [None, 3], 7):
+        with pytest.raises(CheckpointError, match="damaged"):
+            camera_scorer(read.model_copy(update={"perception": {"frame_size": broken_size}}), arrays)
     assert again.density.frames(seen) == pytest.approx(model.frames(seen), rel=1e-5)
     for broken in (
         {**card.arguments, "signals": ["speed", "odour"]},

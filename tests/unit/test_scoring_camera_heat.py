@@ -85,6 +85,12 @@ def test_hot_regions_are_where_a_map_exceeds_its_level() -> None:
     assert found[0][1].tolist() == [0, 3] and found[1][1].tolist() == [1, 0]
 
 
+def test_pictures_of_another_size_are_refused() -> None:
+    scales = {name: QuantileScale(0.1, 0.2) for name in SIGNALS}
+    with pytest.raises(CheckpointError, match=r"pictures of 128 x 64.*256 x 128"):
+        HeatCamera(network(), scales, frame_size=(256, 128)).watch(INFO)
+
+
 def test_watch_scores_frames_and_keeps_them_passing() -> None:
     watch = camera().watch(INFO)
     images = np.random.default_rng(0).integers(0, 255, (6, 64, 128, 3), np.uint8)

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vau.errors import CheckpointError
-from vau.scoring.card import Card, Metric, readme
-from vau.scoring.checkpoint import read_arrays, read_checkpoint, write_checkpoint
+from vau.errors import CheckpointError, InputError
+from vau.scoring.card import Card, Metric, doubt, readme
+from vau.scoring.checkpoint import claim_folder, read_arrays, read_checkpoint, write_checkpoint
 
 CARD = Card(
     kind="clip-stats", parts=("motion",), dims=(3,), metrics=(Metric(name="AUC", value=0.8, low=0.7, high=0.9),)
@@ -42,6 +43,38 @@ def test_a_checkpoint_may_be_replaced_but_nothing_else(folder, tmp_path):
     (tmp_path / "holiday" / "photo.jpg").write_bytes(b"x")
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         write_checkpoint(tmp_path / "holiday", CARD, {})
+
+
+def test_a_checkpoint_is_replaced_only_on_demand(folder):
+    with pytest.raises(CheckpointError, match="--force"):
+        claim_folder(folder, force=False)
+    claim_folder(folder, force=True)
+    assert read_checkpoint(folder)[0] == CARD
+
+
+@pytest.mark.parametrize("text", ['{"name": "a library card"}', '{"format": "other"}', "[]", "no JSON", ""])
+def test_the_card_of_another_program_is_never_overwritten(tmp_path, text):
+    (tmp_path / "card.json").write_text(text)
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        claim_folder(tmp_path, force=True)
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        write_checkpoint(tmp_path, CARD, ARRAYS)
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
+    assert (tmp_path / "card.json").read_text() == text
+
+
+def test_a_new_folder_is_made_and_left_empty(tmp_path):
+    for _ in range(2):  # a run that was cut off claims it again
+        claim_folder(tmp_path / "a" / "b", force=False)
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_what_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    places = (tmp_path / "file", tmp_path / "file" / "x", tmp_path / ("x" * 999), Path("/proc/x"))
+    for place in places:
+        with pytest.raises(InputError, match=str(place)):
+            claim_folder(place, force=True)
 
 
 class Trap:
@@ -156,3 +189,40 @@ def test_the_page_keeps_hostile_text_in_its_cells():
     card = Card(kind="x", data={"name": "a|b\n# <script>", "skipped": ("c\n- d|e",)}, limits=("1\n2",))
     assert "<script>" not in readme(card).replace("# <script>", "") or "&lt;script>" in readme(card)
     assert "- 1 2" in readme(card) and "c - d\\|e" in readme(card)
+
+
+def test_names_lose_what_a_terminal_would_obey(tmp_path):
+    hostile = "a\x1b[31m\x07b\u202ec\udcffd\ne"
+    card = Card(
+        kind="x",
+        arguments={hostile: [hostile]},
+        models=(hostile,),
+        classes=("normal", hostile),
+        data={"name": hostile, "skipped": (hostile,)},
+        metrics=(Metric(name=hostile, value=1, data=hostile),),
+    )
+    write_checkpoint(tmp_path / "scorer", card, {})
+    for name in ("README.md", "card.json"):
+        text = (tmp_path / "scorer" / name).read_text()
+        assert "a[31mbcd e" in text
+        assert all(char.isprintable() or char == "\n" for char in text) and "\\u" not in text
+
+
+def measured(low: float | None, sources: int | None) -> Card:
+    return Card(kind="x", metrics=(Metric(name="AUC", value=0.8, low=low, high=low and 0.9, sources=sources),))
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        (measured(0.45, 40), "AUC may be chance"),
+        (measured(None, 40), "AUC may be chance"),
+        (measured(0.7, 9), "rest on 9 sources"),
+        (measured(0.7, 10), ""),
+        (measured(0.2, None), ""),  # a figure of which 0.5 is not chance
+        (Card(kind="x"), ""),
+    ],
+)
+def test_figures_that_say_little_are_doubted(card, words):
+    assert words in doubt(card) and bool(doubt(card)) == bool(words)
+    assert ("**Warning:**" in readme(card)) == bool(words) and words in readme(card)

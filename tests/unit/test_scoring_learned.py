@@ -61,17 +61,17 @@ def test_sensitivity_moves_the_score():
 
 def test_another_embedder_is_refused():
     scorer = LearnedScorer(card(("embedding",), embedder="clip"), Fixed(np.zeros(5), np.zeros((5, 1))))
-    with pytest.raises(ScoreError, match="not interchangeable"):
+    with pytest.raises(CheckpointError, match="not interchangeable"):
         scorer.score(scene(models=("ssd", "efficientnet")))
     assert len(scorer.score(scene(models=("ssd", "clip")))) == 5
 
 
 def test_wrong_dimensions_and_faster_samples_are_refused():
     wrong = LearnedScorer(card(("embedding",), embedder="clip", dims=(9,)), Fixed(np.zeros(5), np.zeros((5, 1))))
-    with pytest.raises(ScoreError, match="reads 9 features, got 8"):
+    with pytest.raises(CheckpointError, match="reads 9 features, got 8"):
         wrong.score(scene(models=("clip",)))
     slow = LearnedScorer(card(perception={"sample_fps": 2.0}), Fixed(np.zeros(5), np.zeros((5, 2))))
-    with pytest.raises(ScoreError, match=r"video\.sample_fps"):
+    with pytest.raises(CheckpointError, match=r"video\.sample_fps"):
         slow.score(scene())
 
 

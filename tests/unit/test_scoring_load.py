@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.tracks import clock, observations
-from vau.config import PerceptionConfig, ScoringConfig
+from vau.config import PerceptionConfig, ScoringConfig, VideoConfig
 from vau.errors import CheckpointError, ConfigError
 from vau.scoring.card import Card
 from vau.scoring.checkpoint import write_checkpoint
@@ -94,3 +94,34 @@ def test_definitions_do_not_change_a_network_with_fixed_classes(tmp_path):
     config = network(tmp_path)
     with pytest.raises(ConfigError, match="reads no text"):
         load_scorer(config.model_copy(update={"anomalies": ("a fire",)}))
+
+
+@pytest.mark.parametrize(
+    ("trained", "perception", "video", "advice"),
+    [
+        ({"sample_fps": 4.0}, {}, {"sample_fps": 8}, "--set video.sample_fps=4.0"),
+        ({"sample_fps": 4.0}, {}, {"sample_fps": 2}, "--set video.sample_fps=4.0"),
+        ({"pose": True}, {"pose": False}, {}, "--set perception.pose=true"),
+        ({"min_confidence": 0.5}, {}, {}, "--set perception.min_confidence=0.5"),
+        ({"detector": "yolo"}, {}, {}, "--set perception.detector=yolo"),
+        ({"embedder": "open_clip", "clip_model": "RN50"}, {"embedder": "open_clip"}, {}, "perception.clip_model=RN50"),
+    ],
+)
+def test_settings_other_than_those_of_the_training_are_refused(tmp_path, trained, perception, video, advice):
+    config = network(tmp_path, perception=trained)
+    with pytest.raises(ConfigError, match=advice) as caught:
+        load_scorer(config, PerceptionConfig(**perception), VideoConfig(**video))
+    assert caught.value.exit_code == 2
+
+
+def test_the_settings_of_the_training_pass(tmp_path):
+    told = {"sample_fps": 8.0, "pose": False, "embedder": "efficientnet", "clip_model": "RN50", "something": 1}
+    assert load_scorer(network(tmp_path, perception=told), PerceptionConfig(pose=False), VideoConfig(sample_fps=8))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "card.json", "README.md"])
+def test_for_a_file_of_a_checkpoint_its_folder_is_asked_for(tmp_path, name):
+    folder = network(tmp_path).checkpoint
+    with pytest.raises(CheckpointError, match="give its folder") as caught:
+        load_scorer(ScoringConfig(checkpoint=f"{folder}/{name}"))
+    assert "run code" not in str(caught.value)

@@ -15,8 +15,8 @@ from vau.scoring.camera.density import HALF, fused
 from vau.scoring.camera.load import camera_scorer
 from vau.scoring.checkpoint import read_checkpoint
 from vau.training.camera.density import DensitySettings, NormalVideo, cut, fit_density
-from vau.training.camera.run import CameraTraining, train_camera
-from vau.training.camera.validate import alarm_figures, change, check_density, long_ways
+from vau.training.camera.run import CameraTraining, _calibration, _limits, train_camera
+from vau.training.camera.validate import Alarms, alarm_figures, change, check_density, long_ways
 from vau.video import open_stream, probe
 
 
@@ -79,7 +79,8 @@ def test_changes_touch_one_way_only() -> None:
 
 def test_check_finds_what_was_made_faster() -> None:
     check = check_density(fit_density(NORMAL[:6]), NORMAL[6:])
-    assert check.frames == 120 and check.false_alarms < 0.2
+    assert check.alarms.frames == 120 and check.alarms.share < 0.2
+    assert check.alarms.seconds == pytest.approx(2 * 5.9)
     assert check.found["speed x 2"] > 0.9
     assert check.found["speed x 2"] >= check.found["speed x 1.5"] - 0.02
 
@@ -88,9 +89,17 @@ def test_alarms_are_counted_as_runs() -> None:
     times = np.arange(100) / 10
     values = np.full(100, -1.0)
     values[[10, 11, 12, 50]] = 1.0
-    frames, share, hourly = alarm_figures([(times, values)])
-    assert (frames, share) == (100, 0.04)
-    assert hourly == pytest.approx(2 / (9.9 / 3600))
+    found = alarm_figures([(times, values)])
+    assert (found.frames, found.share, found.alarms) == (100, 0.04, 2)
+    assert found.hourly()[0] == pytest.approx(2 / (9.9 / 3600))
+
+
+def test_no_alarm_in_a_short_time_is_no_proof_of_none() -> None:
+    assert Alarms(60, 0, 0, 6.0).hourly() == pytest.approx((0, 3 * 600), rel=0.01)  # the rule of three
+    # 9.154 is the largest mean of which 4 or fewer are seen once in twenty times.
+    assert Alarms(60, 9, 4, 3600.0).hourly() == pytest.approx((4, 9.154), rel=1e-3)
+    with pytest.raises(ValueError, match="more than one moment"):
+        Alarms(1, 0, 0, 0.0).hourly()
 
 
 @pytest.fixture
@@ -114,7 +123,12 @@ def test_training_writes_a_checkpoint_that_scores(footage: list[Path], tmp_path:
     card = train_camera(footage, tmp_path / "c", training, models=models, progress=lambda step, _: steps.append(step))
     assert card.kind == "camera-density" and card.embedder == "thumbnails" and "appearance" in card.parts
     assert card.data.videos == 2 and {"watch", "learn"} == set(steps)
-    assert any("false alarms" in metric.name for metric in card.metrics)
+    hourly = next(metric for metric in card.metrics if "false alarms" in metric.name)
+    assert hourly.high is not None and hourly.high >= 3600 * 2.9 / 13.8 and hourly.low == 0
+    assert all(" s of held-out normal video" in metric.data and metric.count for metric in card.metrics)
+    assert "about the strangest of 140 held-out" in card.calibration.rule and "200" not in card.calibration.rule
+    assert "Learned from 14 s" in card.limits[0] and "Learned from 14 s" in (tmp_path / "c" / "README.md").read_text()
+    assert card.perception["frame_size"] == [320, 240] and "pose" not in card.perception
     camera = camera_scorer(*read_checkpoint(tmp_path / "c"))
     running = [fake_models.scene((10 + 9 * i, 100, 34 + 9 * i, 160)) for i in range(30)]
     config = Config()
@@ -132,6 +146,8 @@ def test_training_with_poses_learns_them(footage: list[Path], tmp_path: Path) ->
     dense = Config().with_overrides({"video.sample_fps": 10.0})
     card = train_camera(footage, tmp_path / "c", CameraTraining(appearance=False), models=_posed(), config=dense)
     assert card.parts == ("place", "size", "speed", "pose") and not card.embedder
+    needed = {"sample_fps": 10.0, "detector": "ssd", "pose": True, "min_confidence": 0.3}
+    assert card.perception.items() >= needed.items() and "embedder" not in card.perception
 
 
 def _posed() -> Models:
@@ -148,5 +164,12 @@ def test_footage_is_checked(footage: list[Path], tmp_path: Path) -> None:
         train_camera([], tmp_path / "c", models=fake_models.models())
     with pytest.raises(InputError, match="fps"):
         train_camera(footage, tmp_path / "c", CameraTraining(fps=0), models=fake_models.models())
-    card = train_camera([footage[0], footage[0]], tmp_path / "c", CameraTraining(pose=False), models=_posed())
-    assert card.data.videos == 1 and "same content" in card.data.skipped[0]
+    with pytest.raises(InputError, match=r"6\.9 s of normal video are too little"):
+        train_camera([footage[0]], tmp_path / "c", CameraTraining(pose=False), models=_posed())
+    card = train_camera([*footage, footage[0]], tmp_path / "c", CameraTraining(pose=False), models=_posed())
+    assert card.data.videos == 2 and "same content" in card.data.skipped[0]
+
+
+def test_enough_footage_has_a_quantile_and_no_warning() -> None:
+    assert "one in 200 of 5000 held-out" in _calibration(5000, "x").rule
+    assert len(_limits(301)) == len(_limits(299)) - 1

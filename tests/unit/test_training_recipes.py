@@ -97,8 +97,11 @@ def test_the_command_says_that_the_test_set_is_a_leak():
     ("arguments", "words"),
     [
         (["--method", "magic"], "choose from"),
-        (["--steps", "0"], "positive"),
-        (["--validation", "0.9"], "no such folder"),
+        (["--steps", "0"], "--steps"),
+        (["--seed", "-1"], "--seed"),
+        (["--validation", "7"], "--validation"),
+        (["--learning-rate", "nan"], "positive"),
+        (["--validation", "0.4"], "no such folder"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_use(tmp_path, arguments, words):

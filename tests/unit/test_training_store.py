@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -8,8 +10,8 @@ from vau.config import Config
 from vau.errors import InputError
 from vau.scoring.features import PARTS
 from vau.training.scorer.dataset import NORMAL, Dataset, Item, read_dataset
-from vau.training.scorer.run import _candidates
-from vau.training.scorer.split import grouped_folds, validation_rows
+from vau.training.scorer.run import _candidates, _distinct
+from vau.training.scorer.split import grouped_folds, merge_sources, validation_rows
 from vau.training.scorer.store import FeatureStore, Seen
 
 
@@ -105,7 +107,13 @@ def test_a_list_of_labels_wins(tmp_path):
         ("l.csv", "video,label,spans\na.mp4,x,nan-1\n", "start <= end"),
         ("l.csv", "video,label,spans\na.mp4,x,what\n", "two numbers"),
         ("l.csv", "video,label\na.mp4,x\na.mp4,normal\n", "listed twice"),
-        ("l.csv", "video,label\na.mp4,x\n", "normal and abnormal"),
+        ("l.csv", "video,label\na.mp4,x\n", "called 'normal'.*found 'x': 1"),
+        ("l.csv", "video,label\n", "found none"),
+        ("l.csv", "video,label\na.mp4,normal\n", "1 normal ones and 0 of anomalies"),
+        ("l.csv", "video,label\n../a.mp4,x\n", "not inside"),
+        ("l.csv", "video,label\nb/../../a.mp4,x\n", "not inside"),
+        ("l.csv", "video,label\n/etc/passwd,x\n", "not inside"),
+        ("l.csv", "video,label\na.mp4,x\nb/../a.mp4,normal\n", "listed twice"),
         ("l.jsonl", "[1]\n", "needs an object"),
         ("l.jsonl", "{\n", "not JSON"),
         ("l.jsonl", '{"video": 1, "label": "x"}\n', "must be texts"),
@@ -118,12 +126,59 @@ def test_malformed_labels_are_refused(tmp_path, name, text, words):
         read_dataset(tmp_path, labels=tmp_path / name)
 
 
+def test_a_list_may_name_its_videos_by_their_whole_path(tmp_path):
+    (tmp_path / "labels.csv").write_text(f"video,label\n{tmp_path / 'b.mp4'},x\na.mp4,normal\n")
+    assert [item.video for item in read_dataset(tmp_path).items] == ["a.mp4", "b.mp4"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_labels_that_are_no_file_are_refused_unread(tmp_path, make):
+    make(tmp_path / "labels.csv")
+    for labels in (None, tmp_path / "labels.csv"):
+        with pytest.raises(InputError, match="must be a file"):
+            read_dataset(tmp_path, labels=labels)
+
+
+def test_the_name_of_normal_videos_must_be_there_and_be_clear(tmp_path):
+    files(tmp_path, "calm/a.mp4", "fight/b.mp4", "fight/c.mp4")
+    assert read_dataset(tmp_path, normal="calm").classes == ("normal", "fight")
+    with pytest.raises(InputError, match=r"called 'zzz'.*found 'calm': 1, 'fight': 2"):
+        read_dataset(tmp_path, normal="zzz")
+    files(tmp_path, "normal/d.mp4")
+    with pytest.raises(InputError, match=r"'fight' as the name of normal videos.*rename"):
+        read_dataset(tmp_path, normal="fight")
+
+
+def seen(tmp_path, video, label, source, content):
+    return Seen(Item(video, tmp_path, label, source), content, np.arange(3.0), {}, 3.0)
+
+
+def test_one_content_cannot_be_normal_and_abnormal(tmp_path):
+    videos = [seen(tmp_path, "normal/a", NORMAL, "a", "1"), seen(tmp_path, "fire/b", "fire", "b", "1")]
+    for given in (videos, videos[::-1]):
+        with pytest.raises(InputError, match=r"(?=.*normal/a)(?=.*fire/b).*same video"):
+            _distinct(given)
+
+
+def test_copies_of_a_content_are_of_one_source(tmp_path):
+    videos = [seen(tmp_path, f"v{number}", NORMAL, source, "12324"[number]) for number, source in enumerate("aabcd")]
+    found = [video.item.source for video in _distinct(videos)]
+    assert found[0] == found[1] == found[3] and len(set(found)) == 3
+    assert merge_sources(["x", "y"], ["1", "2"]) == ["x", "y"]
+
+
+def test_features_go_to_a_folder_that_can_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="no folder that can be written"):
+        FeatureStore(tmp_path / "file", Config(), models()).load([])
+
+
 def test_nothing_to_train_on_is_said(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         read_dataset(tmp_path / "gone")
     with pytest.raises(InputError, match="'normal'"):
         read_dataset(tmp_path)
-    with pytest.raises(InputError, match="normal and abnormal"):
+    with pytest.raises(InputError, match="0 normal ones and 1 of anomalies"):
         Dataset("x", (Item("a", tmp_path, "fire", "a"),))
 
 

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import chi2, rankdata
 
 from vau.perception.camera import Movers
 from vau.scoring.camera.density import HALF, Density, fused
 from vau.scoring.camera.ways import predecessors
 from vau.training.camera.density import NormalVideo
+from vau.training.camera.videos import length_s
 from vau.types import Float64, Int64
 
 CHANGES: tuple[tuple[str, float], ...] = (("speed", 1.5), ("speed", 2.0), ("size", 1.5), ("size", 2.0))
@@ -24,12 +25,36 @@ _LONG = 10  # frames that a way lasts at least
 
 
 @dataclass(frozen=True)
+class Alarms:
+    """How often normal footage is called an event."""
+
+    frames: int
+    above: int  # of them at or above the event level
+    alarms: int  # runs of such frames, a second or more apart
+    seconds: float  # of video
+
+    @property
+    def share(self) -> float:
+        """Share of frames at or above the event level."""
+        return self.above / max(self.frames, 1)
+
+    def hourly(self) -> tuple[float, float]:
+        """Returns alarms an hour and their upper 95 % bound: exact for Poisson counts, 3 in all where none was seen.
+
+        Raises:
+            ValueError: there is no time to divide by.
+        """
+        if self.seconds <= 0:
+            raise ValueError("a rate needs footage of more than one moment")
+        hours = self.seconds / 3600
+        return self.alarms / hours, float(chi2.ppf(0.95, 2 * (self.alarms + 1))) / 2 / hours
+
+
+@dataclass(frozen=True)
 class Check:
     """Figures on normal footage that the scorer did not learn from."""
 
-    frames: int
-    false_alarms: float  # share of frames at or above the event level
-    alarms_an_hour: float  # runs of such frames, a second or more apart
+    alarms: Alarms
     found: dict[str, float]  # ROC area of changed ways against untouched frames, by change, such as "speed x 1.5"
 
 
@@ -52,25 +77,24 @@ def check_density(density: Density, videos: Sequence[NormalVideo], *, ways: int 
                 values = fused(density.frames(change(video.movers, way, kind, factor)))
                 changed[f"{kind} x {factor:g}"].append(values[video.movers.frame[way]])
     return Check(
-        *alarm_figures([(video.movers.times_s, values) for video, values in zip(videos, untouched, strict=True)]),
+        alarm_figures([(video.movers.times_s, values) for video, values in zip(videos, untouched, strict=True)]),
         {name: _area(untouched, parts) for name, parts in changed.items() if parts},
     )
 
 
-def alarm_figures(curves: Sequence[tuple[Float64, Float64]]) -> tuple[int, float, float]:
-    """Returns the number of frames, the share at or above the event level, and alarms an hour, of normal curves.
+def alarm_figures(curves: Sequence[tuple[Float64, Float64]]) -> Alarms:
+    """Counts the alarms of normal curves.
 
     Args:
         curves: times (N,) and fused scaled values (N,) of each video.
     """
     frames = sum(len(values) for _, values in curves)
     above = sum(int((values >= HALF).sum()) for _, values in curves)
-    hours = sum(float(times[-1] - times[0]) for times, _ in curves if len(times)) / 3600
     alarms = 0
     for times, values in curves:
         moments = times[values >= HALF]
         alarms += int((np.diff(moments) >= 1.0).sum()) + bool(len(moments))
-    return frames, above / max(frames, 1), alarms / hours if hours > 0 else 0.0
+    return Alarms(frames, above, alarms, length_s([times for times, _ in curves]))
 
 
 def long_ways(movers: Movers, count: int, generator: np.random.Generator) -> list[Int64]:

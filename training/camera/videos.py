@@ -14,10 +14,13 @@ from vau.perception.camera import MoverMeter
 from vau.perception.observe import Models, observe
 from vau.scoring.camera.heat import TimeColour
 from vau.training.camera.density import NormalVideo
-from vau.types import UInt8, VideoInfo
+from vau.types import Float64, UInt8, VideoInfo
 from vau.video import FrameStream, open_stream, probe
 
 Progress = Callable[[float], None]
+
+LEAST_S = 10.0  # of normal video in all, below which training is refused
+ENOUGH_S = 300.0  # below which the card warns
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,20 @@ def find_footage(paths: Sequence[Path], config: Config) -> tuple[list[Footage], 
             f"pictures of one camera have one size, but these videos have {shown}; train each camera alone"
         )
     return list(found.values()), left_out
+
+
+def length_s(times: Sequence[Float64]) -> float:
+    """Returns the seconds of video between the first and the last frame (N,) of each stretch, in all."""
+    return sum(float(moments[-1] - moments[0]) for moments in times if len(moments))
+
+
+def check_length(seconds: float) -> None:
+    """Raises InputError where there is hardly any footage: nothing can be told of what is usual."""
+    if seconds < LEAST_S:
+        raise InputError(
+            f"{seconds:.1f} s of normal video are too little to learn from; give {LEAST_S:g} s at the very least, "
+            f"{ENOUGH_S / 60:g} minutes or more for figures that say something"
+        )
 
 
 def frames_of(item: Footage, config: Config, fps: float) -> FrameStream:

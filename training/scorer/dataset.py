@@ -9,9 +9,11 @@ import csv
 import io
 import json
 import math
+import os
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ class Dataset:
     def __post_init__(self) -> None:
         counts = Counter(item.label for item in self.items)
         if not counts[NORMAL] or len(counts) < 2:
-            found = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())) or "no video"
+            found = f"{counts[NORMAL]} normal ones and {len(self.items) - counts[NORMAL]} of anomalies"
             raise InputError(f"training needs normal and abnormal videos, {self.name} has {found}")
         twice = [name for name, count in Counter(item.video for item in self.items).items() if count > 1]
         if twice:
@@ -77,9 +79,29 @@ def read_dataset(folder: Path, *, labels: Path | None = None, normal: str = NORM
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if labels is None:
-        labels = next((file for file in (folder / "labels.csv", folder / "labels.jsonl") if file.is_file()), None)
-    items = _listed(folder, labels, normal) if labels is not None else _found(folder, normal)
+        labels = next(
+            (file for file in (folder / "labels.csv", folder / "labels.jsonl") if os.path.lexists(file)), None
+        )
+    items = _listed(folder, labels) if labels is not None else _found(folder, normal)
+    items = _with_normal(items, normal, labels or folder)
     return Dataset(name or folder.resolve().name, tuple(sorted(items, key=lambda item: item.video)))
+
+
+def _with_normal(items: Sequence[Item], normal: str, place: Path) -> list[Item]:
+    """Gives the videos labelled `normal` the label that all code knows."""
+    counts = Counter(item.label for item in items)
+    if not counts[normal]:
+        found = ", ".join(f"{name!r}: {count}" for name, count in sorted(counts.items())[:20]) or "none"
+        raise InputError(
+            f"training needs normal and abnormal videos, and nothing in {place} is called {normal!r}, the name of "
+            f"normal videos; found {found}"
+        )
+    if normal != NORMAL and counts[NORMAL]:
+        raise InputError(
+            f"{place}: with {normal!r} as the name of normal videos, those called {NORMAL!r} would be an anomaly; "
+            "rename one of the two"
+        )
+    return [replace(item, label=NORMAL) if item.label == normal else item for item in items]
 
 
 def _found(folder: Path, normal: str) -> list[Item]:
@@ -90,16 +112,18 @@ def _found(folder: Path, normal: str) -> list[Item]:
                 continue
             inner = path.relative_to(group)
             source = inner.parts[0] if len(inner.parts) > 1 else f"{group.name}/{inner.name}"
-            label = NORMAL if group.name == normal else group.name
-            items.append(Item(path.relative_to(folder).as_posix(), path, label, source))
+            items.append(Item(path.relative_to(folder).as_posix(), path, group.name, source))
     if not items:
         raise InputError(f"{folder}: needs the folder {normal!r} and one folder of videos for each class of anomaly")
     return items
 
 
-def _listed(folder: Path, file: Path, normal: str) -> list[Item]:
+def _listed(folder: Path, file: Path) -> list[Item]:
     try:
-        if file.stat().st_size > MAX_BYTES:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{file}: labels must be a file, not a folder, pipe or device")
+        if status.st_size > MAX_BYTES:
             raise InputError(f"{file}: labels larger than {MAX_BYTES} bytes are refused")
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -111,7 +135,7 @@ def _listed(folder: Path, file: Path, normal: str) -> list[Item]:
     for place, row in rows:
         if len(items) == MAX_VIDEOS:
             raise InputError(f"{file}: more than {MAX_VIDEOS} videos")
-        items.append(_item(folder, row, normal, place))
+        items.append(_item(folder, row, place))
     return items
 
 
@@ -143,16 +167,14 @@ def _json_rows(text: str, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{file}:{number}", row
 
 
-def _item(folder: Path, row: dict[str, Any], normal: str, place: str) -> Item:
+def _item(folder: Path, row: dict[str, Any], place: str) -> Item:
     video, label, source = (row.get(key) or "" for key in ("video", "label", "source"))
     if not all(isinstance(value, str) for value in (video, label, source)) or not video.strip() or not label.strip():
         raise InputError(f"{place}: video and label must be texts")
-    relative = Path(video.strip())
-    label = NORMAL if label.strip() == normal else label.strip()
-    path = folder / relative
-    return Item(
-        relative.as_posix(), path, label, source.strip() or relative.as_posix(), _spans(row.get("spans"), place)
-    )
+    inside = Path(os.path.relpath(folder / video.strip(), folder)).as_posix()  # compares names; links are followed
+    if inside == "." or inside.split("/")[0] == "..":
+        raise InputError(f"{place}: {video.strip()!r} is not inside {folder}; name videos relative to that folder")
+    return Item(inside, folder / inside, label.strip(), source.strip() or inside, _spans(row.get("spans"), place))
 
 
 def _spans(given: Any, place: str) -> tuple[tuple[float, float], ...] | None:

@@ -39,7 +39,13 @@ def auc_metric(scores: Float64, abnormal: Bool, sources: Sequence[str], data: st
     """Returns the ROC area over videos with its 95 % interval; `data` says what it was measured on."""
     low, high = _interval(lambda rows: auc(scores[rows], abnormal[rows]), abnormal, sources)
     return Metric(
-        name="AUC over videos", value=auc(scores, abnormal), low=low, high=high, data=data, count=len(abnormal)
+        name="AUC over videos",
+        value=auc(scores, abnormal),
+        low=low,
+        high=high,
+        data=data,
+        count=len(abnormal),
+        sources=len(set(sources)),
     )
 
 
@@ -47,7 +53,15 @@ def accuracy_metric(found: Bool, abnormal: Bool, sources: Sequence[str], data: s
     """Returns the share of videos told right with its 95 % interval."""
     right = found == abnormal
     low, high = _interval(lambda rows: float(right[rows].mean()), abnormal, sources)
-    return Metric(name="accuracy", value=float(right.mean()), low=low, high=high, data=data, count=len(abnormal))
+    return Metric(
+        name="accuracy",
+        value=float(right.mean()),
+        low=low,
+        high=high,
+        data=data,
+        count=len(abnormal),
+        sources=len(set(sources)),
+    )
 
 
 def calibrate(logits: Float64, abnormal: Bool, rule: str) -> Calibration:

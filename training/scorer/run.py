@@ -26,7 +26,7 @@ from vau.training.scorer.card import make_card
 from vau.training.scorer.clip_stats import Fit, fit
 from vau.training.scorer.dataset import NORMAL, Dataset
 from vau.training.scorer.judge import accuracy_metric, auc, auc_metric, calibrate
-from vau.training.scorer.split import validation_rows
+from vau.training.scorer.split import merge_sources, validation_rows
 from vau.training.scorer.store import FeatureStore, Progress, Seen
 from vau.types import Bool, Float32, Float64
 
@@ -96,6 +96,7 @@ def train_scorer(
     seen = store.load(dataset.items, progress)
     if store.skipped and not seen:
         raise InputError(f"no video could be used; the first: {store.skipped[0]}")
+    seen = _distinct(seen)
     dataset = replace(dataset, items=tuple(item.item for item in seen))
     method = options.method
     if method == AUTO:
@@ -109,6 +110,26 @@ def train_scorer(
     if method != KIND:
         shutil.rmtree(_state(out), ignore_errors=True)  # what a finished run no longer needs
     return card
+
+
+def _distinct(seen: Sequence[Seen]) -> list[Seen]:
+    """Returns the videos with copies of one content in one source, so that no split parts them.
+
+    Raises:
+        InputError: a normal and an abnormal video are the same.
+    """
+    first: dict[str, Seen] = {}
+    for video in seen:
+        other = first.setdefault(video.sha256, video)
+        if (other.item.label == NORMAL) != (video.item.label == NORMAL):
+            raise InputError(
+                f"{other.item.video} and {video.item.video} are the same video, once {other.item.label} and once "
+                f"{video.item.label}; remove one of them"
+            )
+    sources = merge_sources([video.item.source for video in seen], [video.sha256 for video in seen])
+    return [
+        replace(video, item=replace(video.item, source=source)) for video, source in zip(seen, sources, strict=True)
+    ]
 
 
 def _state(out: Path) -> Path:

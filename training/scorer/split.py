@@ -50,6 +50,26 @@ def grouped_folds(abnormal: Bool, sources: Sequence[str], folds: int, *, seed: i
     return fold_of[members]
 
 
+def merge_sources(sources: Sequence[str], contents: Sequence[str]) -> list[str]:
+    """Returns the sources (V,) where videos of one content, and all that share a source with them, have one source.
+
+    Args:
+        sources: of each video.
+        contents: of each video, such as its SHA-256.
+    """
+    parent = {source: source for source in sources}
+
+    def root(source: str) -> str:
+        while parent[source] != source:
+            source = parent[source]
+        return source
+
+    first: dict[str, str] = {}
+    for source, content in zip(sources, contents, strict=True):
+        parent[root(source)] = root(first.setdefault(content, source))
+    return [root(source) for source in sources]
+
+
 def validation_rows(abnormal: Bool, sources: Sequence[str], share: float, *, seed: int = 0) -> Bool:
     """Returns which videos (V,) are set aside for validation.
 

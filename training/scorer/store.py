@@ -21,7 +21,7 @@ from vau.config import Config
 from vau.errors import CheckpointError, PerceptionError, ScoreError, VideoError
 from vau.perception.observe import Models, load_models, observe
 from vau.relations.extract import extract_relations
-from vau.scoring.checkpoint import read_arrays, replace_file
+from vau.scoring.checkpoint import make_writable, read_arrays, replace_file
 from vau.scoring.features import PARTS, VERSION, frame_parts
 from vau.training.scorer.dataset import Item
 from vau.types import Float32, Float64
@@ -84,10 +84,11 @@ class FeatureStore:
         """Returns what is kept of the videos, looking at those that are new; unusable ones go to `skipped`.
 
         Raises:
+            InputError: the folder cannot be written.
             WeightsError: packaged weights are missing; MissingExtraError: a chosen model's extra is.
         """
         wanted = list(items)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_writable(self._folder)
         found = []
         for number, item in enumerate(wanted):
             if progress is not None:

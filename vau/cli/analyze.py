@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,11 +13,6 @@ from vau.cli.failures import BAD_INPUT, MISSING, Attempt, Failure, guard
 from vau.cli.inputs import expand
 from vau.cli.show import clean, console, print_json, show_report, summary
 from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce, with_scorer
-
-if TYPE_CHECKING:
-    from vau.config import Config
-    from vau.perception.observe import Models
-    from vau.scoring.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,8 @@ def analyze(
     sample_fps: Annotated[float | None, typer.Option(help="Frames a second that the detectors see.")] = None,
     sensitivity: Annotated[float | None, typer.Option(help="0 to 1; higher reports weaker events.")] = None,
     scorer: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="A trained scorer, as `vau train scorer` writes it.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A trained scorer, from `vau train scorer` or `vau train camera`."),
     ] = None,
     anomaly: Annotated[
         list[str] | None,
@@ -65,14 +61,18 @@ def analyze(
         settled = with_scorer(
             configuration(config, settings or (), sample_fps, sensitivity), scorer, anomaly or (), normal or ()
         )
+        from vau.perception.observe import load_models
+        from vau.scoring.load import load_scorer
+
+        loaded = load_scorer(settled.scoring, settled.perception, settled.video)  # what is wrong with it is no video's
         wanted, failures = _find(videos, output)
         alone = len(wanted) + len(failures) == 1
-        done, models, loaded = 0, None, None
+        done, models = 0, None
         for video in wanted:
             attempt = Attempt(debug)
             with attempt:
                 if models is None and len(wanted) > 1:
-                    models, loaded = _load(settled)
+                    models = load_models(settled.perception)
                 _tell(produce(video, settled, out, quiet=quiet, models=models, scorer=loaded), video, output)
             if attempt.failure is None:
                 done += 1
@@ -82,13 +82,6 @@ def analyze(
             if attempt.failure.exit_code == MISSING:
                 break  # every other video would fail for the same reason
         _finish(done, failures, alone)
-
-
-def _load(config: Config) -> tuple[Models, Scorer]:
-    from vau.perception.observe import load_models
-    from vau.scoring.load import load_scorer
-
-    return load_models(config.perception), load_scorer(config.scoring, config.perception)
 
 
 def _find(given: Sequence[str], output: Output) -> tuple[list[Path], list[tuple[str, Failure]]]:

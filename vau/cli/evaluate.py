@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -13,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vau.cli.failures import BAD_INPUT, guard
+from vau.cli.failures import guard
 from vau.cli.show import clean, console, name_of, print_json
+from vau.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +73,7 @@ def frame(
         from vau.eval.truth import load_truth
 
         chosen = find_dataset(dataset)
+        _check_out(out, data, scores, annotations, lengths)
         truth = load_truth(chosen, chosen.protocol(protocol), data, annotations=annotations, lengths=lengths)
         given = read_scores(scores)
         aligned = align(truth, given, rule=resample.value, fps=fps, allow_partial=partial, where=scores)
@@ -93,18 +96,58 @@ def check(
 ) -> None:
     """Says what a local copy of a data set holds, what is missing and where it comes from.
 
-    Exit code 2 where no protocol can be evaluated with it.
+    Exit code 2, and a line that says so, where no protocol can be evaluated with it.
     """
     with guard(debug):
         from vau.eval.check import take_stock
         from vau.eval.protocols import find_dataset
 
+        _check_out(out, folder, annotations, lengths)
         found = take_stock(find_dataset(dataset), folder, annotations=annotations, lengths=lengths)
         _write(_check_record(found), out)
         if out is None or str(out) != "-":
             _show_check(found, console())
         if not found.usable:
-            raise typer.Exit(BAD_INPUT)
+            states = ", ".join(f"{verdict.protocol.name} {verdict.state}" for verdict in found.verdicts)
+            raise InputError(f"{folder}: no protocol of {dataset} can be evaluated as it is stated ({states})")
+
+
+def _check_out(out: Path | None, data: Path, *read: Path | None) -> None:
+    """Makes sure, before the work, that a result can be written and replaces nothing that it is made from.
+
+    Args:
+        out: where the result goes; None or ``-``: to no file.
+        data: folder of which any file may be read; a result that lies there already may be replaced.
+        read: other files that are read.
+
+    Raises:
+        InputError: it is a folder, cannot be written, or would replace such a file.
+    """
+    if out is None or str(out) == "-":
+        return
+    try:
+        if out.is_dir():
+            raise InputError(f"--json {out}: a folder; name a file in it, such as {out / 'result.json'}")
+        if out.exists():
+            own = any(path is not None and path.exists() and out.samefile(path) for path in read)
+            within = out.resolve().is_relative_to(data.resolve())
+            if own or (within and not _is_result(out)):
+                raise InputError(f"--json {out}: holds data that this command reads; write the result elsewhere")
+        place = out if out.exists() else next(parent for parent in out.absolute().parents if parent.exists())
+        if not os.access(place, os.W_OK) or (place != out and not place.is_dir()):
+            raise InputError(f"--json {out}: {place} cannot be written; choose another place")
+    except OSError as error:
+        raise InputError(f"--json {out}: {error.strerror or error}") from error
+
+
+def _is_result(path: Path) -> bool:
+    from vau.eval.files import json_value
+
+    try:
+        record = json_value(path)
+    except InputError:
+        return False
+    return isinstance(record, dict) and {"vau", "dataset"} <= record.keys()
 
 
 def _write(record: dict[str, Any], out: Path | None) -> None:
@@ -113,8 +156,11 @@ def _write(record: dict[str, Any], out: Path | None) -> None:
     if str(out) == "-":
         print_json(record)
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--json {out}: {error.strerror or error}") from error
 
 
 def _frame_record(truth: Truth, aligned: Aligned, result: FrameResult, scores: Path) -> dict[str, Any]:
@@ -136,7 +182,10 @@ def _frame_record(truth: Truth, aligned: Aligned, result: FrameResult, scores: P
 
 
 def _check_record(found: Inventory) -> dict[str, Any]:
+    from vau import __version__
+
     return {
+        "vau": __version__,
         "dataset": found.dataset.name,
         "usable": found.usable,
         "terms": found.dataset.terms,

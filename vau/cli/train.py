@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +42,7 @@ def scorer(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the checkpoint.")] = Path("scorer"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the checkpoint that OUT holds.")] = False,
     method: Annotated[
         str, typer.Option(help=f"One of {', '.join(METHODS)}; auto takes clip-stats for up to 400 videos.")
     ] = "auto",
@@ -53,11 +55,15 @@ def scorer(
     parts: Annotated[
         str, typer.Option(help="Parts of the features, such as embedding,motion,signals,pose; the method's otherwise.")
     ] = "",
-    validation: Annotated[float, typer.Option(help="Share of the videos set aside to choose the weights.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Of split, weights and batches.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Most optimiser steps; the method's own otherwise.")] = None,
+    validation: Annotated[
+        float, typer.Option(min=0.01, max=0.5, help="Share of the videos set aside to choose the weights.")
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of split, weights and batches.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Most optimiser steps; the method's own otherwise.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The method's own otherwise.")] = None,
-    patience: Annotated[int, typer.Option(help="Validations without a better figure, after which it ends.")] = 20,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Validations without a better figure, after which it ends.")
+    ] = 20,
     tensorboard: Annotated[Path | None, typer.Option(help="Folder for TensorBoard's event files.")] = None,
     wandb: Annotated[str, typer.Option(help="Project of Weights & Biases.")] = "",
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
@@ -78,6 +84,8 @@ def scorer(
         if method not in METHODS:
             raise InputError(f"--method {method!r}: choose from {', '.join(METHODS)}")
         settled = configuration(config, settings or ())
+        from vau.scoring.card import doubt
+        from vau.scoring.checkpoint import claim_folder
         from vau.training.scorer.dataset import read_dataset
         from vau.training.scorer.run import Options, train_scorer
         from vau.training.scorer.store import FeatureStore
@@ -91,16 +99,20 @@ def scorer(
             learning_rate=learning_rate,
             patience=patience,
         )
-        if min(value for value in (steps, patience, 1) if value is not None) < 1 or (learning_rate or 1) <= 0:
-            raise InputError("--steps, --patience and --learning-rate must be positive")
+        if learning_rate is not None and not 0 < learning_rate < math.inf:
+            raise InputError(f"--learning-rate must be positive and finite, got {learning_rate}")
         dataset = read_dataset(folder, labels=labels, normal=normal, name=name)
+        claim_folder(out, force)
+        place = out.resolve()  # folders beside it get its name, which "." does not have
         log = _log(tensorboard, wandb)
         texts = _texts(settled) if method in ("vadclip", "lagovad") else None
-        store = FeatureStore(features or out.with_name(out.name + ".features"), settled)
+        store = FeatureStore(features or place.with_name(place.name + ".features"), settled)
         with stages(f"{dataset.name}: {len(dataset.items)} videos", quiet) as progress:
-            card = train_scorer(dataset, store, options, out, texts=texts, progress=progress, log=log)
+            card = train_scorer(dataset, store, options, place, texts=texts, progress=progress, log=log)
         for line in store.skipped:
             typer.echo(f"left out: {clean(line)}", err=True)
+        if doubt(card):
+            typer.echo(f"warning: {clean(doubt(card))}", err=True)
         if not quiet:
             _tell(card, out)
 

@@ -25,13 +25,14 @@ class Method(StrEnum):
 def camera(
     videos: Annotated[list[str], typer.Argument(help="Normal videos of one camera: files, folders, quoted patterns.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the checkpoint.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the checkpoint that OUT holds.")] = False,
     method: Annotated[
         Method, typer.Option(help="density: what moves, with named reasons; efficient-ad: heat maps, needs torch.")
     ] = Method.DENSITY,
     fps: Annotated[float, typer.Option(min=1, max=60, help="Frames a second that are looked at.")] = 12.0,
     pose: Annotated[bool, typer.Option(help="Learn poses too (density); takes most of the time.")] = True,
     causal: Annotated[bool, typer.Option(help="Scores never look ahead, as a live stream needs (density).")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of all random choices.")] = 0,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as video.max_side=480.")
@@ -47,10 +48,12 @@ def camera(
     """
     with guard(debug):
         log_to_stderr(debug)
+        from vau.scoring.checkpoint import claim_folder
         from vau.training.camera.run import CameraTraining, train_camera
 
         settled = configuration(config, settings or ())
         paths = list(dict.fromkeys(path for given in videos for path in expand(given)))
+        claim_folder(out, force)
         training = CameraTraining(method=method.value, fps=fps, pose=pose, causal=causal, seed=seed)
         with stages(f"{len(paths)} normal videos", quiet) as progress:
             card = train_camera(paths, out, training, settled, progress=progress)

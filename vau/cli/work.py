@@ -60,7 +60,16 @@ def with_scorer(config: Config, folder: Path | None, anomalies: Sequence[str], n
     """Returns the configuration with a scorer's checkpoint and definitions in words, where they are given.
 
     Definitions without a checkpoint choose a scorer that reads text, unless the configuration names one already.
+
+    Raises:
+        ConfigError: a definition is blank.
     """
+    for option, texts in (("--anomaly", anomalies), ("--normal", normals)):
+        blank = next((text for text in texts if not text.strip()), None)
+        if blank is not None:
+            raise ConfigError(
+                f'{option} {blank!r} is blank; say it in words, such as {option} "a person climbs a wall"'
+            )
     overrides: dict[str, object] = {}
     if folder is not None:
         overrides["scoring.checkpoint"] = str(folder)
@@ -139,4 +148,13 @@ def _relative(video: Path, folder: Path) -> str | None:
 
 def log_to_stderr(debug: bool) -> None:
     """Sends log records to standard error: warnings, or everything when debugging."""
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    if not debug:
+        # A failed download is our own error, in one line; libraries tell every retry, and some log to the root itself.
+        logging.getLogger("huggingface_hub.utils._http").setLevel(logging.CRITICAL)
+        handler.addFilter(lambda record: record.name != "root")
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        handlers=[handler],
+    )

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+FEW_SOURCES = 10  # ours: intervals that resample fewer groups of videos are too narrow
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _visible(cls, value: Any) -> Any:
+        return _printable(value)
 
 
 class Metric(_Part):
@@ -25,6 +32,7 @@ class Metric(_Part):
     high: float | None = None
     data: str = Field("", max_length=500)  # what it was measured on, such as "validation split"
     count: int | None = None  # how many videos or frames
+    sources: int | None = None  # how many groups of videos the interval resamples, where 0.5 is chance
 
     def __str__(self) -> str:
         interval = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
@@ -86,12 +94,23 @@ class Card(_Part):
     limits: tuple[str, ...] = ()  # what a user must not expect of it
 
 
+def doubt(card: Card) -> str:
+    """Returns in one sentence why the figures say little, empty where they do not."""
+    measured = [metric for metric in card.metrics if metric.sources is not None]
+    chance = [metric.name for metric in measured if metric.low is None or metric.low <= 0.5]
+    fewest = min((metric.sources or 0 for metric in measured), default=FEW_SOURCES)
+    reasons = [f"{' and '.join(chance)} may be chance, since the interval reaches 0.5"] if chance else []
+    if fewest < FEW_SOURCES:
+        reasons.append(f"the figures rest on {fewest} sources, and below {FEW_SOURCES} no interval can be relied on")
+    return f"{'; '.join(reasons)}: give more videos of more sources" if reasons else ""
+
+
 def readme(card: Card) -> str:
     """Returns the card as Markdown for people."""
     lines = [
         f"# Anomaly scorer `{card.kind}`",
         "",
-        f"Trained on {card.data.name or 'data without a name'}. Use: `vau analyze VIDEO --scorer THIS_FOLDER`.",
+        f"Trained on {_cell(card.data.name) or 'data without a name'}. Use: `vau analyze VIDEO --scorer THIS_FOLDER`.",
         "",
         "| | |",
         "|---|---|",
@@ -101,6 +120,8 @@ def readme(card: Card) -> str:
     if card.metrics:
         lines += ["## Measured", "", "| figure | value, 95 % interval | on |", "|---|---|---|"]
         lines += [f"| {_cell(m.name)} | {m} | {_cell(_where(m))} |" for m in card.metrics] + [""]
+    if doubt(card):
+        lines += [f"**Warning:** {_cell(doubt(card))}.", ""]
     if card.limits:
         lines += ["## Limits", "", *(f"- {_cell(limit)}" for limit in card.limits), ""]
     if card.data.skipped:
@@ -128,6 +149,15 @@ def _facts(card: Card) -> list[tuple[str, object]]:
 
 def _where(metric: Metric) -> str:
     return metric.data + (f" ({metric.count})" if metric.count is not None else "")
+
+
+def _printable(value: Any) -> Any:
+    """Returns a field's value without control and formatting characters, at any depth; line ends become spaces."""
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    return type(value)(map(_printable, value)) if type(value) in (list, tuple) else value
 
 
 def _cell(value: object) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from vau.errors import CheckpointError
+from vau.errors import CheckpointError, InputError
 from vau.scoring.card import Calibration, Card, DataInfo, Metric, SplitInfo, readme
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "DataInfo",
     "Metric",
     "SplitInfo",
+    "claim_folder",
+    "make_writable",
     "read_arrays",
     "read_checkpoint",
     "replace_file",
@@ -53,15 +56,12 @@ def write_checkpoint(folder: Path, card: Card, arrays: dict[str, NDArray[Any]]) 
 
     Raises:
         CheckpointError: an array cannot be stored, or the folder holds something else.
+        InputError: the folder cannot be written.
     """
     folder = Path(folder)
     for name, array in arrays.items():
         _check_array(name, array)
-    if folder.exists() and not folder.is_dir():
-        raise CheckpointError(f"{folder}: is a file; a checkpoint is a folder")
-    if folder.is_dir() and not (folder / CARD).is_file() and any(folder.iterdir()):
-        raise CheckpointError(f"{folder}: holds something that is not a checkpoint; choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    claim_folder(folder, force=True)
     content = save({name: np.array(array, order="C") for name, array in arrays.items()})
     envelope = {
         "format": FORMAT,
@@ -75,6 +75,49 @@ def write_checkpoint(folder: Path, card: Card, arrays: dict[str, NDArray[Any]]) 
     replace_file(folder / MODEL, content)
     replace_file(folder / README, readme(card).encode())
     replace_file(folder / CARD, text.encode())
+
+
+def claim_folder(folder: Path, force: bool) -> None:
+    """Makes sure that a checkpoint can be written to a folder; to be called before the work that leads to one.
+
+    Args:
+        folder: made where it is missing.
+        force: whether a checkpoint that it holds may be replaced; anything else never is.
+
+    Raises:
+        CheckpointError: it is a file, or holds a checkpoint that may not be replaced, or something else.
+        InputError: it cannot be made or written.
+    """
+    folder = Path(folder)
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise CheckpointError(f"{folder}: is a file; a checkpoint is a folder")
+        if folder.is_dir() and any(folder.iterdir()):
+            try:
+                _read_envelope(folder / CARD)
+            except CheckpointError as error:
+                raise CheckpointError(
+                    f"{folder}: holds something that is not a checkpoint; choose another folder ({error})"
+                ) from error
+            if not force:
+                raise CheckpointError(f"{folder}: holds a checkpoint; choose another folder, or --force to replace it")
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}") from error
+    make_writable(folder)
+
+
+def make_writable(folder: Path) -> None:
+    """Makes a folder where it is missing, and tries that files can be written to it.
+
+    Raises:
+        InputError: it is a file, or cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: no folder that can be written ({error.strerror or error})") from error
 
 
 def read_checkpoint(folder: Path) -> tuple[Card, dict[str, NDArray[Any]]]:
@@ -146,7 +189,7 @@ def _refuse_pickles(folder: Path) -> None:
     raise CheckpointError(f"{folder}: {missing} is missing; a checkpoint is a folder with {CARD} and {MODEL}")
 
 
-def _read_card(path: Path) -> tuple[Card, str]:
+def _read_envelope(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{path}: not a file")
     if path.stat().st_size > MAX_CARD_BYTES:
@@ -157,6 +200,11 @@ def _read_card(path: Path) -> tuple[Card, str]:
         raise CheckpointError(f"{path}: not readable as JSON: {str(error)[:200]}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not the card of a vau scorer")
+    return data
+
+
+def _read_card(path: Path) -> tuple[Card, str]:
+    data = _read_envelope(path)
     version = data.get("version")
     if type(version) is not int or version < 1:
         raise CheckpointError(f"{path}: version must be a whole number from 1 on, got {str(version)[:40]!r}")

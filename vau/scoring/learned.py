@@ -65,13 +65,14 @@ class LearnedScorer:
         """Scores every sampled frame; see `vau.scoring.scorer.Scorer`.
 
         Raises:
-            ScoreError: the frames were embedded by another model or sampled faster, or a score came out as NaN.
+            CheckpointError: the frames were embedded by another model or sampled faster than in training.
+            ScoreError: a score came out as NaN.
         """
         card = self._card
         self._check(observations)
         features = join(frame_parts(observations, card.parts, relations), observations.times_s, card.window_s)
         if features.shape[1] != sum(card.dims):
-            raise ScoreError(f"{self.name} reads {sum(card.dims)} features, got {features.shape[1]}")
+            raise CheckpointError(f"{self.name} reads {sum(card.dims)} features, got {features.shape[1]}")
         logits, effects = self._model.explain(features)
         if not (np.isfinite(logits).all() and np.isfinite(effects).all()):
             raise ScoreError(f"{self.name} returned NaN or infinity; the observations cannot be scored")
@@ -87,7 +88,7 @@ class LearnedScorer:
     def _check(self, observations: Observations) -> None:
         card, times = self._card, observations.times_s
         if "embedding" in card.parts and card.embedder not in observations.models:
-            raise ScoreError(
+            raise CheckpointError(
                 f"{self.name} reads embeddings of {card.embedder!r}, the video was embedded by "
                 f"{', '.join(observations.models) or 'an unnamed model'}; features of different models are not "
                 "interchangeable: choose that embedder, or train on this one"
@@ -96,7 +97,7 @@ class LearnedScorer:
         if isinstance(rate, int | float) and len(times) > 1:
             found = 1 / float(np.median(np.diff(times)))
             if found > _FASTER * rate:
-                raise ScoreError(
+                raise CheckpointError(
                     f"{self.name} was trained on {rate:g} samples a second, these are {found:.3g}; "
                     f"set video.sample_fps to {rate:g}"
                 )

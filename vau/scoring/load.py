@@ -5,35 +5,46 @@ Each scorer's module is imported only where it is the one asked for, since most 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from vau.config import PerceptionConfig, ScoringConfig
+from vau.config import PerceptionConfig, ScoringConfig, VideoConfig
 from vau.errors import CheckpointError, ConfigError, MissingExtraError
-from vau.scoring.checkpoint import Card, read_checkpoint
+from vau.scoring.checkpoint import CARD, MODEL, README, Card, read_checkpoint
 from vau.scoring.definitions import TextEncoder
 from vau.scoring.scorer import Scorer
 from vau.types import Float32
 
+# Settings that change what a scorer reads, by section; a card names those that count for it.
+_SHARED = {
+    "video": ("sample_fps",),
+    "perception": ("detector", "embedder", "pose", "min_confidence", "clip_model", "clip_pretrained"),
+}
 
-def load_scorer(config: ScoringConfig, perception: PerceptionConfig | None = None) -> Scorer:
+
+def load_scorer(
+    config: ScoringConfig, perception: PerceptionConfig | None = None, video: VideoConfig | None = None
+) -> Scorer:
     """Returns the scorer that a configuration describes.
 
     Args:
         config: a checkpoint's folder, or a method without training.
         perception: which embedder looks at the frames; scorers that read text need its text tower.
+        video: how the frames will be sampled; None: not known yet, hence not held against the checkpoint's card.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
-        ConfigError: definitions are given to a scorer that reads none, or a text scorer lacks an embedder with words.
+        ConfigError: definitions are given to a scorer that reads none, a text scorer lacks an embedder with words, or
+            a checkpoint was trained with other settings.
+        InputError: a definition is blank.
         MissingExtraError: torch or OpenCLIP is not installed.
     """
     perception = perception or PerceptionConfig()
     if config.checkpoint:
-        return from_checkpoint(Path(config.checkpoint), config, perception)
+        return from_checkpoint(Path(config.checkpoint), config, perception, video)
     if config.method in ("nova", "flashback"):
         return _text_scorer(config, perception)
     _no_definitions(config, f"the scorer {config.method!r}")
@@ -46,14 +57,19 @@ def load_scorer(config: ScoringConfig, perception: PerceptionConfig | None = Non
     return SignalScorer(config.sensitivity)
 
 
-def from_checkpoint(folder: Path, config: ScoringConfig, perception: PerceptionConfig) -> Scorer:
+def from_checkpoint(
+    folder: Path, config: ScoringConfig, perception: PerceptionConfig, video: VideoConfig | None = None
+) -> Scorer:
     """Returns the scorer of a checkpoint; raises as `load_scorer` does."""
     from vau.scoring.camera.load import KINDS as CAMERA_KINDS
     from vau.scoring.camera.load import camera_scorer
     from vau.scoring.kernel import KIND, KernelModel
     from vau.scoring.learned import LearnedScorer
 
+    if folder.name in (MODEL, CARD, README) and folder.is_file():
+        raise CheckpointError(f"{folder}: one file of a checkpoint; give its folder, {folder.parent}")
     card, arrays = read_checkpoint(folder)
+    _check_settings(folder, card, {"perception": perception, "video": video})
     if card.kind in CAMERA_KINDS:
         _no_definitions(config, f"{folder}, a scorer of kind {card.kind},")
         return camera_scorer(card, arrays)
@@ -61,6 +77,27 @@ def from_checkpoint(folder: Path, config: ScoringConfig, perception: PerceptionC
         _no_definitions(config, f"{folder}, a scorer of kind {card.kind},")
         return LearnedScorer(card, KernelModel.of(arrays, card.dims), sensitivity=config.sensitivity)
     return LearnedScorer(card, _network(card, arrays, config, perception), sensitivity=config.sensitivity)
+
+
+def _check_settings(folder: Path, card: Card, sections: Mapping[str, PerceptionConfig | VideoConfig | None]) -> None:
+    """Raises ConfigError where frames would be looked at in another way than in training, before any is."""
+    other = []
+    for name, keys in _SHARED.items():
+        section = sections[name]
+        for key in keys if section is not None else ():
+            used, told = getattr(section, key), card.perception.get(key)
+            # Which CLIP it would be does not matter where another embedder is in use.
+            unused = key.startswith("clip_") and card.perception.get("embedder") != "open_clip"
+            if told is not None and told != used and not unused:
+                other.append((f"{name}.{key}", _plain(told), _plain(used)))
+    if other:
+        told = ", ".join(f"{key} {then} (now {now})" for key, then, now in other)
+        options = " ".join(f"--set {key}={then}" for key, then, _ in other)
+        raise ConfigError(f"{folder} was trained with {told}; scores would mean nothing: add {options}, or train again")
+
+
+def _plain(value: object) -> str:
+    return (str(value).lower() if isinstance(value, bool) else str(value))[:80]
 
 
 def _network(card: Card, arrays: dict[str, NDArray[Any]], config: ScoringConfig, perception: PerceptionConfig) -> Any:

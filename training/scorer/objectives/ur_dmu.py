@@ -1,9 +1,9 @@
 """Training of UR-DMU (Zhou et al., AAAI 2023, section 3.5): what each memory shall know, and a score by top-k learning.
 
 Terms and weights are those of the authors' code, but for one: there the answer of the normal memory is drawn from its
-Gaussian in normal videos only, so that the noise itself tells the classes apart in training and is missing at test. Here
-it is drawn in all videos; `drawn="normal"` is the code. Ours too: an optional term of splatted pseudo-labels (see
-`splatting`), and averages that leave padding out.
+Gaussian in normal videos only, so that the noise itself tells the classes apart in training and is missing at test.
+Here it is drawn in all videos; `drawn="normal"` is the code. Ours too: an optional term of splatted pseudo-labels
+(see `splatting`), and averages that leave padding out.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy as np
 
 from vau.errors import CheckpointError, MissingExtraError
 from vau.perception.models import Embedder
-from vau.scoring.camera.watch import Regions, track_of, unwatched
+from vau.scoring.camera.watch import Regions, check_size, size_of, track_of, unwatched
 from vau.scoring.card import Card
 from vau.scoring.fusion import QuantileScale
 from vau.scoring.postprocess import smooth
@@ -62,14 +62,23 @@ class HeatCamera:
 
     name = NAME
 
-    def __init__(self, network: Any, scales: Mapping[str, QuantileScale], *, smooth_s: float = SMOOTH_S) -> None:
-        """Takes an `EfficientAd` network and the scales of its frame values."""
+    def __init__(
+        self,
+        network: Any,
+        scales: Mapping[str, QuantileScale],
+        *,
+        smooth_s: float = SMOOTH_S,
+        frame_size: tuple[int, int] | None = None,
+    ) -> None:
+        """Takes an `EfficientAd` network, the scales of its frame values, and the videos' size (None takes any)."""
         self.network = network.eval()
         self.scales = scales
         self.smooth_s = smooth_s
+        self._size = frame_size
 
     def watch(self, info: VideoInfo, embedder: Embedder | None = None) -> HeatWatch:
-        """Starts on a video."""
+        """Starts on a video; raises CheckpointError where its pictures have another size than in training."""
+        check_size(self._size, info)
         return HeatWatch(self, (info.width, info.height))
 
     def score(self, observations: Observations, relations: Sequence[Relation] = ()) -> ScoreTrack:
@@ -180,6 +189,7 @@ def heat_camera(card: Card, arrays: dict[str, np.ndarray]) -> HeatCamera:
         smooth_s = float(arguments.pop("smooth_s"))
         if not 0 < smooth_s < 60 or not 0 < int(arguments["height"]) * int(arguments["width"]) <= 2**22:
             raise ValueError(f"size or smooth_s out of range: {card.arguments!r}")
+        frame_size = size_of(card)
         network = EfficientAd(**arguments)
         scales = {name: QuantileScale(*arrays[f"scale.{name}"].tolist()) for name in SIGNALS}
         network.load_state_dict(
@@ -193,4 +203,4 @@ def heat_camera(card: Card, arrays: dict[str, np.ndarray]) -> HeatCamera:
         raise CheckpointError(
             f"the checkpoint of a fixed camera is damaged: {str(error)[:200]}; train again"
         ) from error
-    return HeatCamera(network, scales, smooth_s=smooth_s)
+    return HeatCamera(network, scales, smooth_s=smooth_s, frame_size=frame_size)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from vau.errors import CheckpointError, ScoreError
+from vau.errors import CheckpointError
 from vau.perception.camera import MoverMeter, Movers
 from vau.perception.models import Embedder
 from vau.scoring.camera.density import Density, Smoothing
 from vau.scoring.camera.features import SIGNALS
 from vau.scoring.camera.neighbours import NearestNormal
-from vau.scoring.camera.watch import Regions, track_of, unwatched
+from vau.scoring.camera.watch import Regions, check_size, size_of, track_of, unwatched
 from vau.scoring.card import Card
 from vau.scoring.fusion import QuantileScale
 from vau.types import Float64, FrameBatch, Observations, Relation, ScoreTrack, VideoInfo
@@ -26,24 +26,34 @@ class DensityCamera:
 
     name = NAME
 
-    def __init__(self, density: Density, *, embedder: str = "", look_every: int = 2) -> None:
+    def __init__(
+        self,
+        density: Density,
+        *,
+        embedder: str = "",
+        look_every: int = 2,
+        frame_size: tuple[int, int] | None = None,
+    ) -> None:
         """Takes what was learned.
 
         Args:
             density: banks and scales.
             embedder: name of the embedder behind the appearance bank, if there is one.
             look_every: the look of things is taken in every so many frames.
+            frame_size: width and height of the videos that it learned from; None takes any.
         """
         self.density = density
         self._embedder = embedder
         self._look_every = look_every
+        self._frame_size = frame_size
 
     def watch(self, info: VideoInfo, embedder: Embedder | None = None) -> DensityWatch:
-        """Starts on a video; raises ScoreError where the appearance bank needs another embedder."""
+        """Starts on a video; raises CheckpointError where it, or the embedder, is not as in training."""
+        check_size(self._frame_size, info)
         wanted = "appearance" in self.density.signals
         found = None if embedder is None else embedder.name
         if wanted and found != self._embedder:
-            raise ScoreError(
+            raise CheckpointError(
                 f"this camera was trained with the embedder {self._embedder!r}, but {found!r} looks at the frames; set "
                 "perception.embedder as in training, or train again"
             )
@@ -137,8 +147,11 @@ def density_camera(card: Card, arrays: dict[str, np.ndarray]) -> DensityCamera:
             scales[name] = QuantileScale(low, high)
         smoothing = Smoothing(float(arguments["way_s"]), float(arguments["frame_s"]), bool(arguments["causal"]))
         look_every = int(arguments["look_every"])
+        frame_size = size_of(card)
         if not (smoothing.way_s > 0 and smoothing.frame_s > 0 and look_every >= 1):
             raise ValueError(f"way_s, frame_s and look_every must be positive, got {smoothing!r}, {look_every!r}")
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise CheckpointError(f"the checkpoint of a fixed camera is damaged: {error}; train it again") from error
-    return DensityCamera(Density(banks, scales, smoothing), embedder=card.embedder, look_every=look_every)
+    return DensityCamera(
+        Density(banks, scales, smoothing), embedder=card.embedder, look_every=look_every, frame_size=frame_size
+    )

@@ -12,10 +12,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vau.errors import ScoreError
+from vau.errors import CheckpointError, ScoreError
 from vau.perception.models import Embedder
 from vau.scoring.camera.density import levels
 from vau.scoring.camera.ways import overlaps
+from vau.scoring.card import Card
 from vau.types import Float32, Float64, FrameBatch, Int64, Observations, Relation, ScoreTrack, VideoInfo
 
 
@@ -76,7 +77,7 @@ class CameraScorer(Protocol):
             embedder: the embedder that perception uses.
 
         Raises:
-            ScoreError: the scorer was trained with another embedder.
+            CheckpointError: the scorer was trained with another embedder, or on pictures of another size.
         """
         ...
 
@@ -109,6 +110,24 @@ def track_of(name: str, signals: Sequence[str], times_s: Float64, values: Float6
         rows[index] = start + int(strongest[start : max(end, start + 1)].argmax())
     scores, contributions = levels(values[rows])
     return ScoreTrack(sampled_s, scores, name, contributions, tuple(f"unlike this camera: {item}" for item in signals))
+
+
+def check_size(trained: tuple[int, int] | None, info: VideoInfo) -> None:
+    """Raises CheckpointError unless a video has the size (width, height) of the training's; None: not known."""
+    if trained is not None and trained != (info.width, info.height):
+        raise CheckpointError(
+            f"pictures of {info.width} x {info.height}, but this camera was trained on "
+            f"{trained[0]} x {trained[1]}; give videos of the same camera as it was recorded then, or train again"
+        )
+
+
+def size_of(card: Card) -> tuple[int, int] | None:
+    """Returns the width and height that a card names, None where it names none; raises ValueError or TypeError."""
+    told = card.perception.get("frame_size")
+    if told is None:
+        return None
+    width, height = (int(side) for side in told)
+    return width, height
 
 
 def unwatched() -> ScoreError:
