@@ -90,9 +90,7 @@ def test_runner_beside_a_change_of_light_is_not_the_event() -> None:
 def test_motion_without_a_track_is_told_without_inventing_one() -> None:
     account = _event([rel(1, None, "fighting", None, 10, 13, 0.6)])
     assert account.title == "Probable fight"
-    assert account.role("what") == (
-        "Some people probably fought with each other from 0:10 to 0:13."
-    )
+    assert account.role("what") == ("Some people probably fought with each other from 0:10 to 0:13.")
 
 
 def test_relation_with_a_track_that_is_not_there_does_not_fail() -> None:
