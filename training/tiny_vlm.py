@@ -1,8 +1,8 @@
 """A tiny Qwen2.5-VL with its own tokenizer, image processor and chat template, for tests of the whole way of a model.
 
-It has the architecture of Qwen2.5-VL (arXiv 2502.13923) at about 3 million parameters. `vau.training.tiny_lessons` trains
-it on simulated scenes; it has not been shown yet that it reads them better than the most frequent answer does. It is
-for tests of the machinery: never use it on real video.
+It has the architecture of Qwen2.5-VL (arXiv 2502.13923) at about 3 million parameters. `tiny_lessons` trains it on
+simulated scenes; it has not been shown yet that it reads them better than the most frequent answer does. It is for
+tests of the machinery: never use it on real video.
 """
 
 from __future__ import annotations
