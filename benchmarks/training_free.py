@@ -31,7 +31,7 @@ from vau.eval.result import FrameResult, evaluate_frames
 from vau.perception.observe import Models, load_models, observe
 from vau.relations.extract import extract_relations
 from vau.scoring import postprocess
-from vau.scoring.envelope import CEILING, with_envelope
+from vau.scoring.envelope import with_envelope, with_floor
 from vau.scoring.load import load_scorer
 from vau.scoring.themis import CHOSEN, HALVES, Themis
 from vau.scoring.training_free import score
@@ -82,14 +82,11 @@ def _themis(*signals: str) -> Callable[[Seen], Series]:
 
 
 def scorers(config: Config) -> dict[str, Callable[[Seen], Series]]:
-    """Returns the scorers by name, those that read text only where frames are embedded in a space with words.
-
-    "Over themis" is what `vau.scoring.envelope.with_floor` does to the score.
-    """
+    """Returns the scorers by name, those that read text only where frames are embedded in a space with words."""
     themis = _themis()
     found: dict[str, Callable[[Seen], Series]] = {
         OWN: lambda seen: seen.signals,
-        f"{OWN} over themis": lambda seen: np.maximum(seen.signals, CEILING * themis(seen)),
+        f"{OWN} over themis": lambda seen: _over(seen, seen.signals, themis(seen)),
         "themis": themis,
         **{f"themis: {name}": _themis(name) for name in HALVES},
         "frame difference": lambda seen: seen.difference,
@@ -121,10 +118,17 @@ def _refine(how: postprocess.Refinement) -> Callable[[Series, Seen], Series]:
     return lambda scores, seen: postprocess.refine(scores, seen.embeddings, seen.times_s, how)
 
 
-def _envelope(scores: Series, seen: Seen) -> Series:
+def _track(seen: Seen, scores: Series, name: str = "score") -> ScoreTrack:
     values = scores.astype(np.float32)
-    track = ScoreTrack(seen.times_s, values, "", values[:, None], ("score",))
-    return with_envelope(track).scores.astype(np.float64)
+    return ScoreTrack(seen.times_s, values, name, values[:, None], (name,))
+
+
+def _over(seen: Seen, scores: Series, weak: Series) -> Series:
+    return with_floor(_track(seen, scores), _track(seen, weak, "weak")).scores.astype(np.float64)
+
+
+def _envelope(scores: Series, seen: Seen) -> Series:
+    return with_envelope(_track(seen, scores)).scores.astype(np.float64)
 
 
 PROCESSING: dict[str, Callable[[Series, Seen], Series]] = {

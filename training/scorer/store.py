@@ -19,9 +19,10 @@ from safetensors.numpy import save
 
 from vau.config import Config
 from vau.errors import CheckpointError, PerceptionError, ScoreError, VideoError
+from vau.files import replace_file
 from vau.perception.observe import Models, load_models, observe
 from vau.relations.extract import extract_relations
-from vau.scoring.checkpoint import make_writable, read_arrays, replace_file
+from vau.scoring.checkpoint import make_writable, read_arrays
 from vau.scoring.features import PARTS, VERSION, frame_parts
 from vau.training.scorer.dataset import Item
 from vau.types import Float32, Float64

@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vau.errors import CheckpointError, InputError
-from vau.scoring.checkpoint import replace_file
+from vau.files import replace_file
 from vau.scoring.heads.base import Head
 from vau.training.scorer.bags import Bag, collate
 from vau.training.scorer.objectives import Objective, Settings

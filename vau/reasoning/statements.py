@@ -59,9 +59,8 @@ _UNTIL_END = re.compile(r"\b(?:until|till|to) the (?:very )?end(?: of (?:the|thi
 _ONLY_UNTIL = re.compile(r"\b(?:until|till|up to)\b")
 _BEGINS = re.compile(r"\b(?:starts?|started|begins?|began|breaks? out|broke out|sets? in)\b")
 _LEAD = re.compile(r"^(?:and |but |so )?(?P<word>before|after|because|while|when|following|once|prior to)\b")
-# Not times: a level, and "as" and "am", which read as amounts of seconds and minutes.
 _NO_TIME = re.compile(
-    rf"\blevel \d|\ba[smh]\b|\bwithin {_AMOUNT}(?! (?:and|to)\b)"
+    rf"\blevel \d|\bwithin {_AMOUNT}(?! (?:and|to)\b)"
     rf"|\b{_AMOUNT} of (?:the )?(?:video|footage|film|clip|score)"
 )
 _DENIED_AFTER = re.compile(

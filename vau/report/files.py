@@ -1,15 +1,11 @@
-"""Writing of result files so that a reader never meets half of one: a temporary file beside it, then one rename.
-
-Knows nothing of what the files hold.
-"""
+"""Writing of result files, whole or not at all, with the folder they go to."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from vau.errors import ReportError
+from vau.files import replace_file
 
 
 def write_bytes(data: bytes, path: Path) -> Path:
@@ -27,17 +23,7 @@ def write_bytes(data: bytes, path: Path) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".vau-", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        replace_file(path, data)
     except OSError as error:
         raise ReportError(f"cannot write {path}: {error.strerror}; choose another folder or free some space") from error
     return path

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vau.errors import CheckpointError, InputError
+from vau.files import replace_file
 from vau.scoring.card import Calibration, Card, DataInfo, Metric, SplitInfo, readme
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "make_writable",
     "read_arrays",
     "read_checkpoint",
-    "replace_file",
     "write_checkpoint",
 ]
 
@@ -158,19 +157,6 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     for name, array in arrays.items():
         _check_array(name, array)
     return arrays
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader, or this machine after a crash, finds the old or the new content, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _refuse_pickles(folder: Path) -> None:

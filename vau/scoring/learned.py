@@ -14,7 +14,7 @@ import numpy as np
 
 from vau.errors import CheckpointError, ScoreError
 from vau.scoring.card import Card
-from vau.scoring.features import VERSION, frame_parts, join
+from vau.scoring.features import VERSION, snippet_features
 from vau.types import Float32, Float64, Observations, Relation, ScoreTrack
 
 _FASTER = 1.5  # times the rate of the training's samples that is refused
@@ -70,7 +70,7 @@ class LearnedScorer:
         """
         card = self._card
         self._check(observations)
-        features = join(frame_parts(observations, card.parts, relations), observations.times_s, card.window_s)
+        features = snippet_features(observations, card.parts, relations=relations, window_s=card.window_s)
         if features.shape[1] != sum(card.dims):
             raise CheckpointError(f"{self.name} reads {sum(card.dims)} features, got {features.shape[1]}")
         logits, effects = self._model.explain(features)

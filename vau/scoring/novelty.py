@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
+from vau.scoring.bands import blocks, lags
 from vau.types import Float32, Float64
-
-_BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,36 +53,32 @@ def novelty(
     enough = np.zeros(count, bool)
     # Samples of the same moment do not count: two seconds, less in a clip that is hardly longer.
     same_s = min(max(float(times_s[-1] - times_s[0]) / 5, 0.75), 2.0) if count else 0.0
-    for start in range(0, count, _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, count))
-        left = int(np.searchsorted(times_s, times_s[rows[0]] - band_s))
-        right = int(np.searchsorted(times_s, times_s[rows[-1]] + band_s, side="right"))
-        columns = np.arange(left, right)
-        lag = np.abs(times_s[rows][:, None] - times_s[columns][None])
+    for rows, columns in blocks(times_s, band_s, band_s):
+        lag = np.abs(lags(times_s, rows, columns))
         # In double precision a block at a time: near copies differ by less than single precision resolves.
-        other = _averaged(features, left, right, smooth)
-        own = other[rows - left]
+        other = _averaged(features, columns, smooth)
+        own = other[rows.start - columns.start : rows.stop - columns.start]
         squared = np.einsum("nf,nf->n", other, other)[None] - 2 * own @ other.T
         squared += np.einsum("nf,nf->n", own, own)[:, None]
         apart = np.sqrt(np.maximum(squared, 0.0))
         apart[(lag < same_s) | (lag > band_s)] = np.inf
         comparable = np.isfinite(apart).sum(1) >= 2 * neighbours
-        if not comparable.any() or len(columns) < neighbours:
+        if not comparable.any() or len(other) < neighbours:
             continue
         order = np.argpartition(apart, neighbours - 1, axis=1)[:, :neighbours]
         values = np.take_along_axis(apart, order, axis=1)
         enough[rows] = comparable
         distance[rows] = np.where(comparable, np.where(np.isfinite(values), values, 0.0).mean(1), 0.0)
-        nearest[rows] = columns[order]
+        nearest[rows] = columns.start + order
     usual = distance[nearest].mean(1)
     return Novelty(distance, np.where(enough, distance / (usual + floor), 0.0))
 
 
-def _averaged(features: Float32, first: int, stop: int, width: int) -> Float64:
-    """Returns rows first to stop - 1 in double precision, each the mean of itself and its neighbours."""
+def _averaged(features: Float32, rows: slice, width: int) -> Float64:
+    """Returns some rows in double precision, each the mean of itself and its neighbours."""
     margin = width // 2
-    start = max(first - margin, 0)
-    part = features[start : stop + margin].astype(np.float64)
+    start = max(rows.start - margin, 0)
+    part = features[start : rows.stop + margin].astype(np.float64)
     if width > 1:
         part = uniform_filter1d(part, width, axis=0, mode="nearest")
-    return part[first - start : stop - start]
+    return part[rows.start - start : rows.stop - start]
