@@ -66,7 +66,7 @@ def analyze(
     # Open: is it a video, and one that we are willing to read?
     with clock.stage("open"):
         info = probe(path, config.video)
-        models = models or load_models(config.perception)
+        borrowed, models = models is not None, models or load_models(config.perception)
         scorer = scorer or load_scorer(config.scoring, config.perception, config.video)
 
     # Perceive: one pass over the frames gives flow, embeddings, detections and, at its end, tracks.
@@ -87,6 +87,10 @@ def analyze(
         # Only now is it known how long the video really is.
         info = frames.info
         seen = replace(seen, duration_s=info.duration_s)
+        used = models.names
+        if not borrowed:
+            # Hundreds of megabytes that the later stages have better use for.
+            del passing, models
 
     # Relate: who does what to whom, and when that changes.
     with clock.stage("relate"):
@@ -117,7 +121,7 @@ def analyze(
         video=info,
         config_digest=config.digest(),
         versions=_versions(),
-        models=(*models.names, scores.scorer),
+        models=(*used, scores.scorer),
         scores=scores,
         segments=segments,
         events=events,

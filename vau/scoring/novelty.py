@@ -16,6 +16,8 @@ from scipy.ndimage import uniform_filter1d
 from vau.scoring.bands import blocks, lags
 from vau.types import Float32, Float64
 
+_COLUMNS = 256  # of a block of distances at a time
+
 
 @dataclass(frozen=True, eq=False)
 class Novelty:
@@ -55,15 +57,10 @@ def novelty(
     same_s = min(max(float(times_s[-1] - times_s[0]) / 5, 0.75), 2.0) if count else 0.0
     for rows, columns in blocks(times_s, band_s, band_s):
         lag = np.abs(lags(times_s, rows, columns))
-        # In double precision a block at a time: near copies differ by less than single precision resolves.
-        other = _averaged(features, columns, smooth)
-        own = other[rows.start - columns.start : rows.stop - columns.start]
-        squared = np.einsum("nf,nf->n", other, other)[None] - 2 * own @ other.T
-        squared += np.einsum("nf,nf->n", own, own)[:, None]
-        apart = np.sqrt(np.maximum(squared, 0.0))
+        apart = _distances(features, rows, columns, smooth)
         apart[(lag < same_s) | (lag > band_s)] = np.inf
         comparable = np.isfinite(apart).sum(1) >= 2 * neighbours
-        if not comparable.any() or len(other) < neighbours:
+        if not comparable.any() or apart.shape[1] < neighbours:
             continue
         order = np.argpartition(apart, neighbours - 1, axis=1)[:, :neighbours]
         values = np.take_along_axis(apart, order, axis=1)
@@ -72,6 +69,23 @@ def novelty(
         nearest[rows] = columns.start + order
     usual = distance[nearest].mean(1)
     return Novelty(distance, np.where(enough, distance / (usual + floor), 0.0))
+
+
+def _distances(features: Float32, rows: slice, columns: slice, smooth: int) -> Float64:
+    """Returns distances (R, C) of some averaged rows to others, a few columns at a time so that memory stays flat.
+
+    In double precision: near copies differ by less than single precision resolves.
+    """
+    own = _averaged(features, rows, smooth)
+    squared = np.empty((rows.stop - rows.start, columns.stop - columns.start))
+    for start in range(columns.start, columns.stop, _COLUMNS):
+        part = slice(start, min(start + _COLUMNS, columns.stop))
+        other = _averaged(features, part, smooth)
+        squared[:, part.start - columns.start : part.stop - columns.start] = (
+            np.einsum("nf,nf->n", other, other)[None] - 2 * own @ other.T
+        )
+    squared += np.einsum("nf,nf->n", own, own)[:, None]
+    return np.asarray(np.sqrt(np.maximum(squared, 0.0, out=squared), out=squared))
 
 
 def _averaged(features: Float32, rows: slice, width: int) -> Float64:
