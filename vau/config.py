@@ -91,6 +91,33 @@ class SamplingConfig(_Section):
     tau: float = Field(0.1, gt=0, description="added to scores, so that quiet frames keep some mass")
 
 
+class MllmConfig(_Section):
+    """Parameters that control the multimodal language model that tells, judges and answers."""
+
+    model: str = Field(
+        "evidence",
+        min_length=1,
+        description="evidence: the embedded narrator; the http(s) address of an OpenAI-compatible server; or a folder "
+        "or hub name of a model to load here",
+    )
+    name: str = Field("", description="the model's name at its server; empty: the one model that it has")
+    api_key_file: str = Field("", description="file that holds the server's key alone on one line")
+    ca_file: str = Field("", description="certificates of a private authority, PEM")
+    adapter: str = Field("", description="folder of a LoRA adapter for a model loaded here")
+    precision: Literal["bfloat16", "float16", "float32", "8bit", "4bit"] = Field(
+        "bfloat16", description="of a model loaded here; 8bit and 4bit by bitsandbytes"
+    )
+    frames: int = Field(8, ge=1, le=64, description="pictures a call")
+    image_side: int = Field(448, ge=28, le=4096, description="longer side in pixels of the pictures that it is shown")
+    max_tokens: int = Field(768, ge=16, le=32_768, description="longest reply")
+    timeout_s: float = Field(120.0, gt=0, le=86_400, description="of one call")
+    deadline_s: float = Field(1800.0, gt=0, le=7 * 86_400, description="of all calls for one video")
+    concurrency: int = Field(8, ge=1, le=256, description="calls at once")
+    cache: str = Field("", description="file of kept replies; empty: in the user's cache folder; off: none")
+    plot: bool = Field(False, description="show it the plot of the score curve too")
+    site_notes: str = Field("", max_length=2000, description="what is normal at this camera, in words")
+
+
 class ReportConfig(_Section):
     """Parameters that control the report."""
 
@@ -108,6 +135,7 @@ class Config(_Section):
     scoring: ScoringConfig = ScoringConfig()
     events: EventsConfig = EventsConfig()
     sampling: SamplingConfig = SamplingConfig()
+    mllm: MllmConfig = MllmConfig()
     report: ReportConfig = ReportConfig()
 
     @classmethod
