@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,12 +19,16 @@ from PIL import Image
 from vau.config import Config
 from vau.events.boundaries import segment
 from vau.events.spans import find_events
-from vau.perception.observe import Models, load_models, observe
+from vau.mllm.open import OpenMllm
+from vau.mllm.ready import ready_mllm
+from vau.perception.observe import Models, load_models, look_through
 from vau.reasoning.account import tell
+from vau.reasoning.narrate import narrate
 from vau.relations.extract import extract_relations, relation_changes
 from vau.sampling.caes import caes, overview
 from vau.scoring.camera.watch import CameraScorer
 from vau.scoring.load import load_scorer
+from vau.scoring.pictures import PictureScorer
 from vau.scoring.scorer import Scorer
 from vau.types import FrameBatch, Keyframe, Report, ScoreTrack, VideoInfo
 from vau.video import open_stream, probe, read_at
@@ -39,6 +44,7 @@ def analyze(
     *,
     models: Models | None = None,
     scorer: Scorer | None = None,
+    mllm: OpenMllm | None = None,
     progress: Progress | None = None,
     notes: Sequence[str] = (),
 ) -> Report:
@@ -49,25 +55,44 @@ def analyze(
         config: the default is the embedded one: CPU, packaged weights, no network.
         models: loaded models to use again for many videos; they are loaded from `config` otherwise.
         scorer: a loaded scorer to use again; it is loaded from `config` otherwise.
+        mllm: an opened language model to use again, which was found ready; it is opened from `config` otherwise, where
+            that names another than the embedded narrator.
         progress: called with the name of the running stage and how much of it is done, 0 to 1.
         notes: what a reader of the report must know beforehand, such as that footage was staged.
 
     Returns:
-        The report: scores, events, keyframes with pictures, tracks, relations, causal graph and accounts.
+        The report: scores, events, keyframes with pictures, tracks, relations, causal graph and accounts; and what the
+        language model told, where there is one. What it could not tell is recorded there, and all else is as without.
 
     Raises:
         VideoError: the file cannot be opened or exceeds a limit.
         WeightsError: packaged weights are missing; MissingExtraError: a chosen model's extra is.
         CheckpointError: the configured scorer's checkpoint cannot be used, or does not fit the configuration.
         ScoreError: a signal came out as NaN.
+        MllmError: the language model is not ready; found out before the video is read.
     """
-    path, config, clock = Path(video), config or Config(), _Clock(progress)
+    with ExitStack() as opened:
+        return _analyze(Path(video), config or Config(), models, scorer, mllm, opened, _Clock(progress), notes)
 
+
+def _analyze(
+    path: Path,
+    config: Config,
+    models: Models | None,
+    scorer: Scorer | None,
+    mllm: OpenMllm | None,
+    opened: ExitStack,  # what is closed at the end
+    clock: _Clock,
+    notes: Sequence[str],
+) -> Report:
     # Open: is it a video, and one that we are willing to read?
     with clock.stage("open"):
         info = probe(path, config.video)
+        mllm = mllm or opened.enter_context(ready_mllm(config.mllm))
         borrowed, models = models is not None, models or load_models(config.perception)
-        scorer = scorer or load_scorer(config.scoring, config.perception, config.video)
+        scorer = scorer or load_scorer(
+            config.scoring, config.perception, config.video, mllm=config.mllm, events=config.events, model=mllm
+        )
 
     # Perceive: one pass over the frames gives flow, embeddings, detections and, at its end, tracks.
     with clock.stage("perceive"):
@@ -77,7 +102,7 @@ def analyze(
         if isinstance(scorer, CameraScorer):
             scorer = watch = scorer.watch(info, models.embedder)
             passing = watch.see(frames)
-        seen = observe(
+        looks = look_through(
             passing,
             info,
             models,
@@ -86,11 +111,11 @@ def analyze(
         )
         # Only now is it known how long the video really is.
         info = frames.info
-        seen = replace(seen, duration_s=info.duration_s)
         used = models.names
         if not borrowed:
-            # Hundreds of megabytes that the later stages have better use for.
+            # Hundreds of megabytes, which an hour of what was seen has better use for.
             del passing, models
+        seen = looks.observations(info.duration_s)
 
     # Relate: who does what to whom, and when that changes.
     with clock.stage("relate"):
@@ -99,6 +124,13 @@ def analyze(
 
     # Score: how abnormal each moment is, with the share that each named signal has in it.
     with clock.stage("score"):
+        # A model that judges pictures reads those of times of its own choice again.
+        judge = None
+        if isinstance(scorer, PictureScorer):
+            pictures = partial(
+                read_at, path, config=config.video, max_side=config.mllm.image_side, seek=not frames.dropped
+            )
+            scorer = judge = scorer.with_pictures(pictures, lambda done: clock.report("score", done))
         scores = scorer.score(seen, relations)
 
     # Find events: boundaries cut the video into segments, the score says which spans are abnormal.
@@ -117,7 +149,7 @@ def analyze(
     with clock.stage("tell"):
         graph, accounts = tell(info, seen, scores, segments, events, relations, changes)
 
-    return Report(
+    report = Report(
         video=info,
         config_digest=config.digest(),
         versions=_versions(),
@@ -131,9 +163,17 @@ def analyze(
         changes=changes,
         graph=graph,
         accounts=accounts,
-        timings_s=tuple(clock.timings),
-        notes=(*notes, *_own_notes(info, frames.dropped, scores)),
+        timings_s=(),
+        notes=(*notes, *_own_notes(info, frames.dropped, scores), *(judge.notes if judge else ())),
     )
+
+    # Narrate: a language model, where there is one, tells the events too, and is checked. Nothing above changes by it.
+    if mllm is not None:
+        with clock.stage("narrate"):
+            told = narrate(report, mllm, config.mllm, lambda done: clock.report("narrate", done))
+            report = replace(report, narration=told)
+
+    return replace(report, timings_s=tuple(clock.timings))
 
 
 class _Clock:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vau.checks import ShortRepr, check_rows, check_span, check_times, check_unit, own
+from vau.narration import Narration
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -422,6 +423,7 @@ class Report(ShortRepr):
     accounts: tuple[Account, ...]  # first the whole video's, then one an event
     timings_s: tuple[tuple[str, float], ...]  # stage, seconds
     notes: tuple[str, ...] = ()  # warnings and disclosures a reader must see, such as staged footage
+    narration: Narration | None = None  # what a language model told beside the accounts, None where none was asked
 
     def track(self, track_id: int) -> Track:
         """Returns the track with this id; KeyError where there is none."""

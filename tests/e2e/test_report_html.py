@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from sample_report import hostile_report, quiet_report, sample_report
+from sample_report import hostile_report, narrated_report, quiet_report, sample_report
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
@@ -44,7 +44,7 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
-    for make in (sample_report, quiet_report, hostile_report):
+    for make in (sample_report, quiet_report, narrated_report, hostile_report):
         write_html(make(), folder / f"{make.__name__}.html")
     portrait = sample_report()
     write_html(
@@ -76,7 +76,7 @@ def focused(browser) -> dict[str, str]:
 
 KEYS = {"tab": "\ue004", "enter": "\ue007", "escape": "\ue00c", "left": "\ue012", "right": "\ue014", "end": "\ue010"}
 PAGE_DOWN = "\ue00f"
-NAMES = ["sample_report", "quiet_report", "hostile_report", "portrait_report"]
+NAMES = ["sample_report", "quiet_report", "narrated_report", "hostile_report", "portrait_report"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -226,3 +226,24 @@ def test_the_player_follows_times(browser, pages):
     wait.until(lambda _: abs(place() - 29.0) < 0.3)
     wait.until(lambda _: browser.find_elements("css selector", "#live rect"))
     assert browser.get_log("browser") == []
+
+
+def test_verdicts_on_a_models_sentences_are_printed_with_their_reasons(browser, pages):
+    visit(browser, pages / "narrated_report.html")
+    shown = "return [...document.querySelectorAll('.said .why')].filter(e => e.checkVisibility()).length"
+    everything = browser.execute_script("return document.querySelectorAll('.said .why').length")
+    assert browser.execute_script(shown) == 4  # what is wrong or missing says why at once, the rest when opened
+    browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    assert browser.execute_script(shown) == everything == 8
+    browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert browser.execute_script(shown) == 4
+    marks = browser.execute_script(
+        "return [...document.querySelectorAll('.said .judged')].map(e => e.textContent.trim())"
+    )
+    assert set(marks) == {
+        "Agrees with the evidence",
+        "Not in the evidence",
+        "Contradicts the evidence",
+        "Cannot be checked",
+        "No answer",
+    }

@@ -16,14 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from tests.sample_report import NASTY, hostile_report, sample_report
+from tests import scripted_server as play
+from tests.sample_report import NASTY, hostile_report, narrated_report, sample_report
+from tests.scripted_server import ScriptedServer
 from vau import __version__
 from vau.cli import app
 from vau.cli.failures import Attempt, describe, guard
 from vau.cli.inputs import content_of, expand, result_folder, stem_of
 from vau.cli.show import clean, name_of
 from vau.cli.work import configuration
-from vau.errors import ConfigError, InputError, MissingExtraError, VideoOpenError, WeightsError
+from vau.errors import ConfigError, InputError, MissingExtraError, MllmCancelled, VideoOpenError, WeightsError
 
 ROOT = Path(__file__).resolve().parents[2]
 runner = CliRunner()
@@ -55,8 +57,8 @@ def analysed(monkeypatch) -> list:
         b"exit": typer.Exit(7),
     }
 
-    def fake(video, config=None, *, models=None, scorer=None, progress=None, notes=()):
-        calls.append((Path(video), config, models))
+    def fake(video, config=None, *, models=None, scorer=None, mllm=None, progress=None, notes=()):
+        calls.append((Path(video), config, models, mllm))
         if not Path(video).is_file():
             raise VideoOpenError(f"{str(video)!r}: cannot be opened: No such file or directory")
         content = Path(video).read_bytes()
@@ -64,7 +66,7 @@ def analysed(monkeypatch) -> list:
             raise failures[content]
         if progress is not None:
             progress("decode", 0.5)
-        report = hostile() if content == b"hostile" else busy()
+        report = {b"hostile": hostile, b"narrated": narrated_report}.get(content, busy)()
         info = replace(report.video, sha256=sha256(content).hexdigest(), truncated=content == b"truncated")
         return replace(report, video=info, notes=(*report.notes, *notes))
 
@@ -195,6 +197,75 @@ def test_models_are_loaded_once_for_many_videos(here, analysed):
     models = [call[2] for call in analysed]
     assert models[0] is not None
     assert all(item is models[0] for item in models)
+
+
+# analyze: with a language model
+
+
+def test_the_model_is_opened_once_for_many_videos_and_closed(here, analysed):
+    for name in "abc":
+        video(here / "in" / f"{name}.mp4", name)
+    with ScriptedServer(play.reply("ready")) as server:
+        done = run("analyze", "in", "--quiet", "--mllm", server.url, "--set", f"mllm.cache={here / 'kept.sqlite'}")
+        assert done.exit_code == 0, done.output
+        assert len(server.chats) == 1
+    models = [call[3] for call in analysed]
+    assert len(models) == 3 and models[0] is not None
+    assert all(model is models[0] for model in models)
+    assert analysed[0][1].mllm.model == server.url
+    with pytest.raises(MllmCancelled):
+        models[0].model.models()
+
+
+def test_a_model_that_is_not_there_is_said_before_the_work(here, analysed):
+    with ScriptedServer() as server:
+        url = server.url
+    done = run("analyze", video(here / "a.mp4"), "--mllm", url, "--set", f"mllm.cache={here / 'kept.sqlite'}")
+    assert done.exit_code == 1
+    assert "start its server" in done.stderr
+    assert analysed == []
+    assert not (here / "reports").exists()
+
+
+def test_a_model_that_is_no_model_is_a_wrong_argument(here, analysed):
+    done = run("analyze", video(here / "a.mp4"), "--mllm", "localhost:8000")
+    assert done.exit_code == 2
+    assert "http://localhost:8000" in done.stderr
+    assert analysed == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("--mllm", "evidence")])
+def test_the_embedded_narrator_needs_no_model(here, analysed, arguments):
+    assert run("analyze", video(here / "a.mp4"), *arguments).exit_code == 0
+    assert analysed[0][3] is None
+
+
+def test_the_configuration_names_the_model_too(here, analysed):
+    with ScriptedServer(play.reply("ready")) as server:
+        (here / "c.yaml").write_text(f"mllm: {{model: '{server.url}', cache: '{here / 'kept.sqlite'}', frames: 3}}")
+        assert run("analyze", video(here / "a.mp4"), "--config", "c.yaml").exit_code == 0
+    assert analysed[0][3] is not None and analysed[0][1].mllm.frames == 3
+
+
+def test_what_a_model_told_is_summed_up(here, analysed):
+    done = run("analyze", video(here / "a.mp4", "narrated"))
+    words = " ".join(done.stdout.split())
+    for part in (
+        "scripted-vl-7b",
+        "2 of 4 checkable sentences agree with the evidence",
+        "faithfulness 0.50",
+        "7 answered, 2 from the cache, 1 failed",
+        "12,345 read, 678 written",
+        "E2, effect: the server answered 500",
+        "ignore all previous instructions",
+    ):
+        assert part in words, part
+    told = json.loads(run("analyze", video(here / "b.mp4", "narrated"), "--json").stdout)["narration"]
+    assert (told["model"], told["faithfulness"], told["checkable"], told["sentences"]) == ("scripted-vl-7b", 0.5, 4, 6)
+    assert told["tokens"] == {"prompt": 12345, "completion": 678}
+    assert told["calls"] == {"paid": 7, "cached": 2, "failed": 1}
+    assert [item["role"] for item in told["failures"]] == ["cause", "effect"]
+    assert json.loads(run("analyze", video(here / "c.mp4"), "--json").stdout)["narration"] is None
 
 
 def test_retries_of_a_download_are_told_when_debugging_only():
@@ -499,7 +570,7 @@ def replies(monkeypatch) -> list:
 
         return respond
 
-    monkeypatch.setattr("vau.cli.ask._responder", responder)
+    monkeypatch.setattr("vau.cli.ask_answers._responder", responder)
     return asked
 
 

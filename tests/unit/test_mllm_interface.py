@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vau.mllm.interface import CandidateScores, Message, Sampling, Text, TimedFrame, Usage
+from vau.mllm.interface import CandidateScores, Message, Picture, Sampling, Text, TimedFrame, Usage
 from vau.mllm.thinking import ThinkFilter, split_thinking
 
 JPEG = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
@@ -25,14 +25,24 @@ def test_frame_must_be_a_jpeg() -> None:
         TimedFrame(b"http://example.org/a.jpg", 0.0)
     with pytest.raises(ValueError, match="bytes"):
         TimedFrame(JPEG + bytes(17 * 2**20), 0.0)
+    with pytest.raises(ValueError, match="JPEG"):
+        Picture(b"\x89PNG")
 
 
-def test_only_the_user_shows_frames() -> None:
-    message = Message.of("user", "look", TimedFrame(JPEG, 1.0))
+def test_a_picture_has_no_time() -> None:
+    picture = Picture(JPEG)
+    assert not hasattr(picture, "time_text")
+    assert picture != TimedFrame(JPEG, 0.0)
+
+
+def test_only_the_user_shows_pictures() -> None:
+    message = Message.of("user", "look", TimedFrame(JPEG, 1.0), Picture(JPEG))
     assert message.parts[0] == Text("look")
-    assert len(message.frames) == 1
+    assert [type(part) for part in message.pictures] == [TimedFrame, Picture]
     with pytest.raises(ValueError, match="system"):
         Message.of("system", TimedFrame(JPEG, 1.0))
+    with pytest.raises(ValueError, match="assistant"):
+        Message.of("assistant", Picture(JPEG))
     with pytest.raises(ValueError, match="at least one part"):
         Message("user", ())
 

@@ -10,7 +10,7 @@ import pytest
 from tests import scripted_server as play
 from tests.scripted_server import ScriptedServer
 from vau.errors import MllmCannot, MllmError, MllmRefused, MllmTimeout, MllmUnavailable
-from vau.mllm.interface import CandidateScores, Message, TimedFrame, Usage
+from vau.mllm.interface import CandidateScores, Message, Picture, TimedFrame, Usage
 from vau.mllm.openai_client import OpenAiClient
 
 JPEG = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
@@ -220,6 +220,12 @@ def test_decisions() -> None:
     (name,) = body["assets"]
     assert f"<1.0 seconds> {name}" in body["state"]
     assert body["questions"] == {"reply": {"type": "choice", "criteria": {"yes": None, "no": None}}}
+
+
+def test_a_picture_without_a_time_is_only_named_in_decisions() -> None:
+    answer = {"answers": {"reply": {"probabilities": {"yes": 0.25, "no": 0.75}}}}
+    _, body = decide(answer, ("yes", "no"), [Message.of("user", "a plot:", Picture(JPEG), TimedFrame(JPEG, 2.5))])
+    assert body["state"] == "a plot:\n[[frame 1]]\n<2.5 seconds> [[frame 2]]"
 
 
 def test_decisions_have_limits() -> None:

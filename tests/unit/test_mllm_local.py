@@ -17,7 +17,7 @@ pytest.importorskip("accelerate")
 from PIL import Image  # noqa: E402
 
 from vau.errors import CheckpointError, InputError, MissingExtraError, MllmTimeout, WeightsError  # noqa: E402
-from vau.mllm.interface import Message, Sampling, Text, TimedFrame  # noqa: E402
+from vau.mllm.interface import Message, Picture, Sampling, Text, TimedFrame  # noqa: E402
 from vau.mllm.local import LocalMllm, _broken_up  # noqa: E402
 from vau.mllm.local_load import LocalModel, check_adapter, load  # noqa: E402
 from vau.training import tiny_vlm  # noqa: E402
@@ -171,6 +171,14 @@ def test_frames_and_their_times_are_what_the_model_reads(local):
     assert decoded.index("<|vision_start|>") > first and decoded.rindex("<|vision_start|>") > second > first
     other = (Message.of("user", frame(1.0, 200), frame(12.3, 20), "Which kind of event is it?"),)
     assert local.likelihood(other, ("yes", "no")).log_probs[0] != local.likelihood(ASKED, ("yes", "no")).log_probs[0]
+
+
+def test_a_picture_without_a_time_is_read_without_one(local):
+    plot = Picture(frame(0.0).jpeg)
+    decoded = local._tokenizer.decode(local._inputs((Message.of("user", plot, frame(2.0), "What?"),))["input_ids"][0])
+    assert decoded.count("<|vision_start|>") == 2
+    assert decoded.count(" seconds>") == 1
+    assert decoded.index("<|vision_start|>") < decoded.index("<2.0 seconds>") < decoded.rindex("<|vision_start|>")
 
 
 def test_text_cannot_open_turns_or_show_pictures(local):

@@ -23,7 +23,7 @@ from vau.errors import (
     ParseError,
 )
 from vau.mllm.endpoint import Endpoint
-from vau.mllm.interface import Message, Mllm, Sampling, TimedFrame, Usage
+from vau.mllm.interface import Message, Mllm, Picture, Sampling, TimedFrame, Usage
 from vau.mllm.openai_client import OpenAiClient
 
 JPEG = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
@@ -84,6 +84,13 @@ def test_frames_are_data_urls_each_after_its_time(server: ScriptedServer, client
     urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
     assert all(url.startswith("data:image/jpeg;base64,") for url in urls)
     assert base64.b64decode(urls[1].partition(",")[2]) == JPEG + b"2"
+
+
+def test_a_picture_without_a_time_stands_alone(server: ScriptedServer, client: OpenAiClient) -> None:
+    reply = client.generate([Message.of("user", "a plot:", Picture(JPEG), "a frame:", TimedFrame(JPEG, 2.5))])
+    assert reply.usage.images == 2
+    parts = server.chats[0].body["messages"][0]["content"]
+    assert [part.get("text") for part in parts] == ["a plot:", None, "a frame:", "<2.5 seconds>", None]
 
 
 @pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/", "/v1/chat/completions"])

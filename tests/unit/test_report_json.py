@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sample_report import hostile_report, quiet_report, sample_report
+from sample_report import hostile_report, narrated_report, quiet_report, sample_report
 
 from vau.errors import ReportError
 from vau.report.document import from_dict, read_json, to_dict, write_json
 from vau.report.wire import json_schema
 from vau.types import Measure, Relation, Report
 
-SCHEMA = json.loads(files("vau.report").joinpath("schema", "report-1.0.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(files("vau.report").joinpath("schema", "report-1.1.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_schema_is_closed_and_says_units():
                 assert "second" in field["description"], name
 
 
-@pytest.mark.parametrize("make", [sample_report, quiet_report, hostile_report])
+@pytest.mark.parametrize("make", [sample_report, quiet_report, narrated_report, hostile_report])
 def test_documents_fit_the_schema_and_come_back(make):
     data = to_dict(make())
     jsonschema.validate(data, SCHEMA, cls=jsonschema.Draft202012Validator)
@@ -64,6 +64,53 @@ def test_round_trip_of_every_part(tmp_path, sample):
     np.testing.assert_allclose(sample.tracks[0].keypoints, back.tracks[0].keypoints, atol=0.051)
     assert dict(back.graph.graph.nodes) == dict(sample.graph.graph.nodes)
     assert set(back.graph.graph.edges) == set(sample.graph.graph.edges)
+
+
+def test_what_a_model_told_comes_back(tmp_path):
+    report = narrated_report()
+    data = to_dict(report)
+    assert data["narration"]["faithfulness"] == 0.5
+    assert [item["checkable"] for item in data["narration"]["events"]] == [3, 1]
+    assert read_json(write_json(report, tmp_path / "r.json")).narration == report.narration
+
+
+def test_reports_of_the_version_before_are_read(sample):
+    old = to_dict(sample)
+    del old["narration"]
+    old["schema_version"] = "1.0"
+    before = json.loads(files("vau.report").joinpath("schema", "report-1.0.json").read_text(encoding="utf-8"))
+    jsonschema.validate(old, before, cls=jsonschema.Draft202012Validator)
+    report = from_dict(old)
+    assert report.narration is None
+    assert to_dict(report) == {**old, "schema_version": "1.1", "narration": None}
+    with pytest.raises(ReportError, match=r"1\.0 knows no"):
+        from_dict({**old, "narration": None})
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        (("faithfulness",), 1.0, "do not agree"),
+        (("events", 0, "checkable"), 5, "do not agree"),
+        (("events", 0, "event_id"), "E7", "narration names event 'E7'"),
+        (("events", 1, "event_id"), "E1", "once"),
+        (("events", 0, "sentences", 0, "verdict"), "true", "verdict"),
+        (("events", 0, "sentences", 0, "reasons"), [], "reasons"),
+        (("events", 0, "sentences", 0, "text"), "", "words"),
+        (("events", 0, "sentences", 0, "times_s"), [-1.0], "times_s"),
+        (("events", 1, "failures", 0, "raw"), "x" * 5000, "4000"),
+        (("paid",), -1, "paid"),
+        (("unknown",), 1, "unknown"),
+    ],
+)
+def test_a_damaged_narration_is_refused(place, value, says):
+    data = copy.deepcopy(to_dict(narrated_report()))
+    part = data["narration"]
+    for step in place[:-1]:
+        part = part[step]
+    part[place[-1]] = value
+    with pytest.raises(ReportError, match=says):
+        from_dict(data)
 
 
 def test_numpy_numbers_are_written_as_numbers(tmp_path, sample):

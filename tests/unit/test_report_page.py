@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from sample_report import hostile_report, quiet_report, sample_report
+from sample_report import hostile_report, narrated_report, quiet_report, sample_report
 
 from vau.errors import ReportError
 from vau.report.html import inert_json, relative_href, render_html, write_html
@@ -58,7 +58,7 @@ def page() -> str:
     return render_html(sample_report(), licences={"SSD-MobileNet-V2 COCO": "Apache-2.0"})
 
 
-@pytest.mark.parametrize("make", [sample_report, quiet_report, hostile_report])
+@pytest.mark.parametrize("make", [sample_report, quiet_report, narrated_report, hostile_report])
 def test_markup_is_well_formed_with_unique_ids(make):
     parsed = Page(render_html(make(), video_href="v.mp4"))
     assert not parsed.faults
@@ -72,7 +72,7 @@ def test_markup_is_well_formed_with_unique_ids(make):
                 assert attrs[name] in ids, (tag, attrs)
 
 
-@pytest.mark.parametrize("make", [sample_report, quiet_report, hostile_report])
+@pytest.mark.parametrize("make", [sample_report, quiet_report, narrated_report, hostile_report])
 def test_nothing_is_loaded_and_only_our_script_runs(make):
     parsed = Page(render_html(make()))
     for tag, attrs in parsed.tags:
@@ -120,6 +120,59 @@ def test_threat_is_said_by_word_icon_and_level(page):
     assert "<strong>Dangerous</strong>" in page
     assert page.count('href="#i-level2"') >= 2
     assert page.count('href="#i-level1"') >= 2
+
+
+def test_what_the_model_says_is_marked_by_word_and_shape():
+    text = render_html(narrated_report())
+    block = text.split('id="event-0"')[1].split("</section>")[0]
+    marks = re.findall(r'class="judged"><svg[^>]*><use href="#i-([\w-]+)"/></svg>([^<]+)<', block)
+    assert marks == [
+        ("level0", "Agrees with the evidence"),
+        ("open", "Cannot be checked"),
+        ("level1", "Not in the evidence"),
+        ("cross", "Contradicts the evidence"),
+        ("open", "Cannot be checked"),
+    ]
+    for symbol, _ in marks:
+        assert f'<symbol id="i-{symbol}"' in text
+    assert "there is no evidence R99" in block
+    assert "No &#34;collision&#34; of this kind was measured" in block
+    assert 'title="Track 2 fell from 0:11 to 0:12 (R5)"' in block
+    assert "1 of 3 checkable sentences agrees with the evidence" in block
+    assert "Suspected orders in the model" in block
+    other = text.split('id="event-1"')[1].split("</section>")[0]
+    assert other.count("No answer") == 2
+    assert "A dog ru" in other
+
+
+def test_the_technical_part_names_model_prompts_and_tokens():
+    text = render_html(narrated_report()).split('class="card technical"')[1]
+    for words in (
+        "scripted-vl-7b",
+        "vader_cause/2",
+        "7 answered, 2 from the cache, 1 failed",
+        "12,345 read, 678 written",
+    ):
+        assert words in text, words
+    assert "faithfulness 0.50" in text
+
+
+def test_a_narration_of_the_whole_video_has_its_place():
+    told = narrated_report().narration
+    whole = replace(told, events=(replace(told.events[0], event_id=None),))
+    text = render_html(replace(quiet_report(), narration=whole))
+    assert "What the language model says" in text.split('id="whole-title"')[1]
+
+
+def test_a_model_that_told_nothing_is_a_notice():
+    told = narrated_report().narration
+    nothing = replace(told, events=(replace(told.events[1], sentences=()),))
+    notes = render_html(replace(sample_report(), narration=nothing)).split('class="notes"')[1].split("</section>")[0]
+    assert "told nothing that could be read" in notes
+
+
+def test_without_a_model_nothing_is_said_of_one(page):
+    assert "anguage model" not in page.split("<body>")[1]
 
 
 def test_quiet_report_says_what_normal_means():
@@ -227,6 +280,7 @@ def test_text_colours_have_contrast(page, scheme):
     pairs = [("ink", "card"), ("ink", "bg"), ("muted", "card"), ("muted", "bg"), ("accent", "accent-soft")]
     pairs += [(f"l{level}", ground) for level in range(3) for ground in ("card", f"l{level}-soft")]
     pairs += [("on", f"l{level}") for level in range(3)]
+    pairs += [(text, "sunk") for text in ("ink", "muted", "l0", "l1", "l2")]
     for text, ground in pairs:
         light, dark = sorted((_luminance(colours[text]), _luminance(colours[ground])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)

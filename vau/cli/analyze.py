@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,9 @@ import typer
 
 from vau.cli.failures import BAD_INPUT, MISSING, Attempt, Failure, guard
 from vau.cli.inputs import expand
+from vau.cli.progress import waiting
 from vau.cli.show import clean, console, print_json, show_report, summary
-from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce, with_scorer
+from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce, with_mllm, with_scorer
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ def analyze(
     normal: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="What counts as normal beside it; may be repeated.")
     ] = None,
+    mllm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A language model that tells the events too, sentence by checked sentence: the address of an "
+            "OpenAI-compatible server, a folder or hub name of a model, or evidence (none). More by --set mllm.*",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a video on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only (and the JSON).")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks and log messages.")] = False,
@@ -61,26 +71,33 @@ def analyze(
         settled = with_scorer(
             configuration(config, settings or (), sample_fps, sensitivity), scorer, anomaly or (), normal or ()
         )
+        settled = with_mllm(settled, mllm)
+        from vau.mllm.ready import ready_mllm
         from vau.perception.observe import load_models
         from vau.scoring.load import load_scorer
 
         loaded = load_scorer(settled.scoring, settled.perception, settled.video)  # what is wrong with it is no video's
         wanted, failures = _find(videos, output)
         alone = len(wanted) + len(failures) == 1
-        done, models = 0, None
-        for video in wanted:
-            attempt = Attempt(debug)
-            with attempt:
-                if models is None and len(wanted) > 1:
-                    models = load_models(settled.perception)
-                _tell(produce(video, settled, out, quiet=quiet, models=models, scorer=loaded), video, output)
-            if attempt.failure is None:
-                done += 1
-                continue
-            failures.append((clean(video), attempt.failure))
-            _tell_failure(clean(video), attempt.failure, output)
-            if attempt.failure.exit_code == MISSING:
-                break  # every other video would fail for the same reason
+        done, models, speaker = 0, None, None
+        with ExitStack() as opened:
+            if wanted:
+                with waiting("opening the language model", quiet or settled.mllm.model == "evidence"):
+                    speaker = opened.enter_context(ready_mllm(settled.mllm))
+            for video in wanted:
+                attempt = Attempt(debug)
+                with attempt:
+                    if models is None and len(wanted) > 1:
+                        models = load_models(settled.perception)
+                    made = produce(video, settled, out, quiet=quiet, models=models, scorer=loaded, mllm=speaker)
+                    _tell(made, video, output)
+                if attempt.failure is None:
+                    done += 1
+                    continue
+                failures.append((clean(video), attempt.failure))
+                _tell_failure(clean(video), attempt.failure, output)
+                if attempt.failure.exit_code == MISSING:
+                    break  # every other video would fail for the same reason
         _finish(done, failures, alone)
 
 

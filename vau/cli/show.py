@@ -18,8 +18,10 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from vau.cli.work import Result
+    from vau.narration import Narration
     from vau.types import Account, Event, Report
 
+MAX_FAILURES = 5  # of a language model, that are listed
 THREATS = ("normal", "unusual: look at it", "dangerous: act")
 _STYLES = ("green", "yellow", "red")
 
@@ -47,6 +49,8 @@ def show_report(report: Report, page: Path, out: Console) -> None:
     for account in report.accounts:
         event = next((item for item in report.events if item.event_id == account.event_id), None)
         out.print(Padding(_account(account, event), (1, 0, 0, 2)))
+    if report.narration is not None:
+        out.print(Padding(_narration(report.narration), (1, 0, 0, 2)))
     for note in report.notes:
         out.print(Padding(Text(f"Note: {clean(note)}"), (1, 0, 0, 2)))
     out.print()
@@ -72,6 +76,28 @@ def _account(account: Account, event: Event | None) -> Table:
     return table
 
 
+def _narration(narration: Narration) -> Table:
+    """Returns which model told the events, how much of it holds, and what it cost; its sentences are in the page."""
+    from vau.report.narrated import calls, figure, suspicion, tokens
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("Language model", Text(clean(narration.model), style="bold"))
+    table.add_row("Its sentences", Text(figure(narration.counts)))
+    table.add_row("Calls", Text(calls(narration)))
+    table.add_row("Tokens", Text(tokens(narration)))
+    failures = narration.failures
+    for event_id, failure in failures[:MAX_FAILURES]:
+        line = f"{event_id or 'the video'}, {failure.role}: {failure.reason[:200]}"
+        table.add_row("Not told", Text(clean(line), style="yellow"))
+    if len(failures) > MAX_FAILURES:
+        table.add_row("", Text(f"and {len(failures) - MAX_FAILURES} more", style="yellow"))
+    for item in (*narration.suspected, *(text for event in narration.events for text in event.suspected)):
+        table.add_row("Beware", Text(clean(suspicion(item)), style="yellow"))
+    return table
+
+
 def summary(result: Result, video: Path) -> dict[str, Any]:
     """Returns the short form of a result that ``--json`` prints: verdict, events with their sentences, files."""
     report = result.report
@@ -85,7 +111,26 @@ def summary(result: Result, video: Path) -> dict[str, Any]:
         "verdict": _told(report.account(None)),
         "events": [_event(report, event) for event in report.events],
         "models": list(report.models),
+        "narration": None if report.narration is None else _narrated(report.narration),
         "notes": list(report.notes),
+    }
+
+
+def _narrated(narration: Narration) -> dict[str, Any]:
+    counts = narration.counts
+    return {
+        "model": narration.model,
+        "prompts": list(narration.prompts),
+        "faithfulness": counts.faithfulness,
+        "supported": counts.supported,
+        "checkable": counts.checkable,
+        "sentences": counts.checkable + counts.not_checkable,
+        "calls": {"paid": narration.paid, "cached": narration.cached, "failed": narration.failed},
+        "tokens": {"prompt": narration.prompt_tokens, "completion": narration.completion_tokens},
+        "failures": [
+            {"event": event_id, "role": failure.role, "reason": failure.reason}
+            for event_id, failure in narration.failures
+        ],
     }
 
 

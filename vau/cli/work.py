@@ -15,6 +15,7 @@ from vau.errors import ConfigError
 
 if TYPE_CHECKING:
     from vau.config import Config
+    from vau.mllm.open import OpenMllm
     from vau.perception.observe import Models
     from vau.scoring.scorer import Scorer
     from vau.types import Report
@@ -81,6 +82,11 @@ def with_scorer(config: Config, folder: Path | None, anomalies: Sequence[str], n
     return config.with_overrides(overrides) if overrides else config
 
 
+def with_mllm(config: Config, model: str | None) -> Config:
+    """Returns the configuration with another language model, where one is given; raises ConfigError."""
+    return config if model is None else config.with_overrides({"mllm.model": model})
+
+
 def _setting(text: str) -> tuple[str, object]:
     import yaml
 
@@ -101,6 +107,7 @@ def produce(
     quiet: bool,
     models: Models | None = None,
     scorer: Scorer | None = None,
+    mllm: OpenMllm | None = None,
     notes: tuple[str, ...] = (),
 ) -> Result:
     """Analyses one video and writes its report below `out`.
@@ -112,6 +119,7 @@ def produce(
         quiet: whether to show no progress.
         models: loaded models, to use again for many videos; None loads them.
         scorer: a loaded scorer, to use again; None loads it.
+        mllm: an opened language model, to use again; None opens the one that `config` names.
         notes: what a reader must know beforehand.
 
     Raises:
@@ -122,7 +130,9 @@ def produce(
     from vau.weights import FILES
 
     with stages(video.name, quiet) as progress:
-        report = pipeline.analyze(video, config, models=models, scorer=scorer, progress=progress, notes=notes)
+        report = pipeline.analyze(
+            video, config, models=models, scorer=scorer, mllm=mllm, progress=progress, notes=notes
+        )
     folder = result_folder(out, video, report.video.sha256)
     licences = {file.model: file.licence for file in FILES}
     if not config.scoring.checkpoint:  # a trained scorer has the licence that its maker gives it

@@ -27,10 +27,12 @@ from vau.mllm.interface import (
     CandidateScores,
     Message,
     Mllm,
+    Part,
     Reply,
     Sampling,
     Schema,
     Text,
+    TimedFrame,
     Usage,
 )
 
@@ -264,10 +266,11 @@ class CachedMllm:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _content(part: Any) -> list[Any]:
+def _content(part: Part) -> list[Any]:
     if isinstance(part, Text):
         return ["text", part.text]
-    return ["frame", part.time_s, hashlib.sha256(part.jpeg).hexdigest()]
+    digest = hashlib.sha256(part.jpeg).hexdigest()
+    return ["frame", part.time_s, digest] if isinstance(part, TimedFrame) else ["picture", digest]
 
 
 def _read_reply(value: Any) -> Reply | None:

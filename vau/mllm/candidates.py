@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vau.errors import MllmCannot
-from vau.mllm.interface import CandidateScores, Message, Text, Usage
+from vau.mllm.interface import CandidateScores, Message, Text, TimedFrame, Usage
 from vau.mllm.wire import first_choice, malformed, read_usage, write_messages
 
 TOP = 20  # most alternatives a token that OpenAI's protocol allows
@@ -165,11 +165,11 @@ def decision_body(model: str, messages: Sequence[Message], candidates: Sequence[
     Raises:
         MllmCannot: there are more pictures or candidates than the endpoint takes.
     """
-    frames = [frame for message in messages for frame in message.frames]
-    if len(frames) > DECISION_FRAMES or len(candidates) > DECISION_OPTIONS:
+    shown = sum(len(message.pictures) for message in messages)
+    if shown > DECISION_FRAMES or len(candidates) > DECISION_OPTIONS:
         raise MllmCannot(
             f"decisions of `transformers serve` take {DECISION_FRAMES} pictures and {DECISION_OPTIONS} options, got "
-            f"{len(frames)} and {len(candidates)}"
+            f"{shown} and {len(candidates)}"
         )
     names: dict[str, Any] = {}
     lines = []
@@ -182,7 +182,7 @@ def decision_body(model: str, messages: Sequence[Message], candidates: Sequence[
             name = f"[[frame {len(names) + 1}]]"
             data = base64.b64encode(part.jpeg).decode("ascii")
             names[name] = {"type": "image", "format": "jpeg", "data_base64": data}
-            parts.append(f"{part.time_text} {name}")
+            parts.append(f"{part.time_text} {name}" if isinstance(part, TimedFrame) else name)
         lines.append("\n".join(parts))
     text = "\n\n".join(lines)
     if text.count("[[frame ") != len(names):

@@ -47,7 +47,7 @@ class EvidenceNarrator:
         Raises:
             MllmCannot: the last message is not the user's, or a message shows a picture.
         """
-        if any(message.frames for message in messages):
+        if any(message.pictures for message in messages):
             raise self._cannot("see pictures; it speaks of what was measured in the whole video")
         asked = [_text(message) for message in messages if message.role == "user"]
         if not messages or messages[-1].role != "user":

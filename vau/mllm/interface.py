@@ -31,17 +31,26 @@ class Text:
 
 
 @dataclass(frozen=True, repr=False)
-class TimedFrame(ShortRepr):
-    """A picture with its time; backends put `time_text` before the picture, always."""
+class Picture(ShortRepr):
+    """A picture that is no frame and has no time, such as a plot; a text before it says what it is."""
 
-    jpeg: bytes  # encoded by us from a frame that we decoded
-    time_s: float  # presentation time in the video
+    jpeg: bytes  # encoded by us
 
     def __post_init__(self) -> None:
         if not self.jpeg.startswith(_JPEG_START):
-            raise ValueError(f"a frame must be a JPEG picture, got bytes that start with {self.jpeg[:4]!r}")
+            raise ValueError(f"a picture must be a JPEG, got bytes that start with {self.jpeg[:4]!r}")
         if len(self.jpeg) > MAX_JPEG_BYTES:
-            raise ValueError(f"a frame may have {MAX_JPEG_BYTES} bytes, got {len(self.jpeg)}")
+            raise ValueError(f"a picture may have {MAX_JPEG_BYTES} bytes, got {len(self.jpeg)}")
+
+
+@dataclass(frozen=True, repr=False)
+class TimedFrame(Picture):
+    """A frame that we decoded, with its time; backends put `time_text` before the picture, always."""
+
+    time_s: float  # presentation time in the video
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not math.isfinite(self.time_s) or self.time_s < 0:
             raise ValueError(f"time_s must be a time from 0, got {self.time_s!r}")
 
@@ -51,7 +60,7 @@ class TimedFrame(ShortRepr):
         return f"<{self.time_s:.1f} seconds>"
 
 
-Part = Text | TimedFrame
+Part = Text | Picture
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,8 @@ class Message:
     def __post_init__(self) -> None:
         if not self.parts:
             raise ValueError(f"a message of the {self.role} needs at least one part")
-        if self.role != "user" and self.frames:
-            raise ValueError(f"only the user's messages may show frames, not those of the {self.role}")
+        if self.role != "user" and self.pictures:
+            raise ValueError(f"only the user's messages may show pictures, not those of the {self.role}")
 
     @classmethod
     def of(cls, role: Speaker, *parts: str | Part) -> Message:
@@ -73,9 +82,9 @@ class Message:
         return cls(role, tuple(Text(part) if isinstance(part, str) else part for part in parts))
 
     @property
-    def frames(self) -> tuple[TimedFrame, ...]:
-        """The pictures in the order of the parts."""
-        return tuple(part for part in self.parts if isinstance(part, TimedFrame))
+    def pictures(self) -> tuple[Picture, ...]:
+        """Frames and other pictures in the order of the parts."""
+        return tuple(part for part in self.parts if isinstance(part, Picture))
 
 
 @dataclass(frozen=True)

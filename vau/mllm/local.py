@@ -27,6 +27,7 @@ from vau.mllm.interface import (
     Sampling,
     Schema,
     Text,
+    TimedFrame,
     Usage,
     check_candidates,
 )
@@ -92,7 +93,7 @@ class LocalMllm:
         text = _before(self._tokenizer.decode(written, skip_special_tokens=True), sampling.stop)
         thinking, said = split_thinking(text)
         cut = len(written) >= sampling.max_tokens and written[-1] not in self._ends()
-        usage = Usage(inputs["input_ids"].shape[1], len(written), sum(len(item.frames) for item in messages))
+        usage = Usage(inputs["input_ids"].shape[1], len(written), sum(len(item.pictures) for item in messages))
         return Reply(said, self.name, thinking, "length" if cut else "stop", usage)
 
     def stream(
@@ -164,7 +165,7 @@ class LocalMllm:
                     raise MllmTimeout(f"{self.name} scored {start} of {len(tokens)} candidates in time")
                 some = tokens[start : start + _AT_ONCE]
                 log_probs += self._follow(prompt.past_key_values, first, some)
-        images = sum(len(message.frames) for message in messages)
+        images = sum(len(message.pictures) for message in messages)
         usage = Usage(inputs["input_ids"].shape[1] + sum(map(len, tokens)), 0, images)
         return CandidateScores(candidates, np.minimum(log_probs, 0.0), True, usage)
 
@@ -236,7 +237,8 @@ class LocalMllm:
                 if isinstance(part, Text):
                     content.append({"type": "text", "text": _broken_up(part.text, self._special)})
                     continue
-                content.append({"type": "text", "text": part.time_text})
+                if isinstance(part, TimedFrame):
+                    content.append({"type": "text", "text": part.time_text})
                 picture = {"image": Image.open(io.BytesIO(part.jpeg)).convert("RGB")} if pictures else {}
                 content.append({"type": "image", **picture})
             chat.append({"role": message.role, "content": content})

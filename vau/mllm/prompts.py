@@ -21,7 +21,7 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from vau import prompts
-from vau.mllm.interface import Message, Part, Speaker, Text, TimedFrame
+from vau.mllm.interface import Message, Part, Picture, Speaker, Text, TimedFrame
 from vau.mllm.quote import fence, inline, neutral
 
 MAX_RENDERED = 60_000  # characters of one prompt
@@ -290,10 +290,10 @@ def _frames(spec: Input, value: Any) -> list[Part]:
     return parts
 
 
-def _plot(spec: Input, value: Any) -> TimedFrame:
+def _plot(spec: Input, value: Any) -> Picture:
     if not isinstance(value, bytes):
         raise ValueError(f"input {spec.name} must be a JPEG picture of a plot, see vau.mllm.curve")
-    return TimedFrame(value, 0.0)
+    return Picture(value)
 
 
 def _tidy(parts: Sequence[Part]) -> tuple[Part, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from vau.errors import MllmUnavailable, ParseError
 from vau.mllm import strict_json
-from vau.mllm.interface import Message, Part, Reply, Sampling, Schema, Text, TimedFrame, Usage
+from vau.mllm.interface import Message, Part, Picture, Reply, Sampling, Schema, Text, TimedFrame, Usage
 from vau.mllm.thinking import split_thinking
 
 _SHOWN = 200  # characters of a malformed answer in messages
@@ -29,7 +29,7 @@ def write_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 def _content(message: Message) -> str | list[dict[str, Any]]:
     # A bare string where there are only texts: some chat templates take no lists for system and assistant.
-    if not message.frames:
+    if not message.pictures:
         return "".join(part.text for part in message.parts if isinstance(part, Text))
     return [piece for part in message.parts for piece in _pieces(part)]
 
@@ -37,16 +37,17 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
 def _pieces(part: Part) -> Iterable[dict[str, Any]]:
     if isinstance(part, Text):
         return [{"type": "text", "text": part.text}]
-    return [{"type": "text", "text": part.time_text}, {"type": "image_url", "image_url": {"url": _data_url(part)}}]
+    shown = {"type": "image_url", "image_url": {"url": _data_url(part)}}
+    return [{"type": "text", "text": part.time_text}, shown] if isinstance(part, TimedFrame) else [shown]
 
 
-def _data_url(frame: TimedFrame) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(frame.jpeg).decode("ascii")
+def _data_url(picture: Picture) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode("ascii")
 
 
 def count_images(messages: Iterable[Message]) -> int:
     """Returns the number of pictures in a conversation."""
-    return sum(len(message.frames) for message in messages)
+    return sum(len(message.pictures) for message in messages)
 
 
 def write_sampling(sampling: Sampling) -> dict[str, Any]:

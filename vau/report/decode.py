@@ -1,4 +1,4 @@
-"""From the checked plain data of schema 1.0 back to the value types.
+"""From the checked plain data of schema 1.1 back to the value types.
 
 Knows nothing of files; what pydantic cannot see (columns that fit, pictures that are pictures) is checked here and
 raised as ValueError, which `vau.report.document` turns into a ReportError.
@@ -12,6 +12,7 @@ import binascii
 import networkx as nx
 import numpy as np
 
+from vau.narration import EventNarration, NarratedSentence, Narration, NarrationFailure, SuspectedText
 from vau.report import wire
 from vau.types import (
     Account,
@@ -77,6 +78,7 @@ def decode(part: wire.ReportPart) -> Report:
         accounts=tuple(_read_account(item) for item in part.accounts),
         timings_s=tuple((item.stage, item.seconds) for item in part.timings_s),
         notes=tuple(part.notes),
+        narration=None if part.narration is None else _read_narration(part.narration),
     )
 
 
@@ -134,3 +136,42 @@ def _read_account(part: wire.AccountPart) -> Account:
         for item in part.claims
     )
     return Account(part.event_id, claims, part.threat_level, part.confidence)
+
+
+def _read_narration(part: wire.NarrationPart) -> Narration:
+    narration = Narration(
+        **part.model_dump(exclude={"prompts", "events", "suspected", "checkable", "faithfulness"}),
+        prompts=tuple(part.prompts),
+        events=tuple(_read_event_narration(item) for item in part.events),
+        suspected=tuple(_read_suspected(item) for item in part.suspected),
+    )
+    counts = narration.counts
+    if (part.checkable, part.faithfulness) != (counts.checkable, counts.faithfulness):
+        raise ValueError("narration: checkable and faithfulness do not agree with the sentences")
+    return narration
+
+
+def _read_event_narration(part: wire.EventNarrationPart) -> EventNarration:
+    item = EventNarration(
+        event_id=part.event_id,
+        sentences=tuple(
+            NarratedSentence(
+                text=sentence.text,
+                role=sentence.role,
+                verdict=sentence.verdict,
+                reasons=tuple(sentence.reasons),
+                evidence=tuple(sentence.evidence),
+                times_s=tuple(sentence.times_s),
+            )
+            for sentence in part.sentences
+        ),
+        failures=tuple(NarrationFailure(**failure.model_dump()) for failure in part.failures),
+        suspected=tuple(_read_suspected(text) for text in part.suspected),
+    )
+    if (part.checkable, part.faithfulness) != (item.counts.checkable, item.counts.faithfulness):
+        raise ValueError("narration.events: checkable and faithfulness do not agree with the sentences")
+    return item
+
+
+def _read_suspected(part: wire.SuspectedPart) -> SuspectedText:
+    return SuspectedText(part.source, part.quote, tuple(part.signs))

@@ -24,7 +24,7 @@ MAX_JSON_BYTES = 256 * 2**20
 
 
 def to_dict(report: Report, *, keypoints: bool = True) -> dict[str, Any]:
-    """Returns the report as plain data of schema 1.0.
+    """Returns the report as plain data of schema 1.1.
 
     Everything comes back from `from_dict` as it was, but for boxes and keypoints (rounded to 0.1 pixel) and flow
     (rounded to 0.0001), and for lone surrogates in text, which UTF-8 cannot hold.
@@ -47,19 +47,21 @@ def to_dict(report: Report, *, keypoints: bool = True) -> dict[str, Any]:
 
 
 def from_dict(data: Mapping[str, Any]) -> Report:
-    """Builds a report from plain data of schema 1.0.
+    """Builds a report from plain data of schema 1.0 or 1.1.
 
     Raises:
         ReportError: another schema version, a missing, unknown or wrong value, or parts that do not fit together.
     """
     version = data.get("schema_version") if isinstance(data, Mapping) else None
-    if version != wire.SCHEMA_VERSION:
+    if version not in wire.READABLE:
         raise ReportError(
-            f"schema_version is {str(version)[:40]!r}, but this vau reads {wire.SCHEMA_VERSION!r}; "
+            f"schema_version is {str(version)[:40]!r}, but this vau reads {' and '.join(wire.READABLE)}; "
             "analyse the video again, or read the report with the vau that wrote it"
         )
+    if version == "1.0" and "narration" in data:
+        raise ReportError("not a vau report: narration: schema 1.0 knows no such key")
     try:
-        part = wire.ReportPart.model_validate(data)
+        part = wire.ReportPart.model_validate({**data, "schema_version": wire.SCHEMA_VERSION})
         report = decode(part)
     except ValidationError as error:
         raise ReportError(f"not a vau report: {_first(error)}") from error
@@ -132,6 +134,9 @@ def check_links(report: Report) -> None:
     for account in report.accounts:
         if account.event_id is not None and account.event_id not in events:
             raise ReportError(f"an account names event {account.event_id!r}, which is not there")
+    for told in report.narration.events if report.narration is not None else ():
+        if told.event_id is not None and told.event_id not in events:
+            raise ReportError(f"the narration names event {told.event_id!r}, which is not there")
 
 
 def _first(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""From the value types to the plain data of schema 1.0: a part of a report, a function.
+"""From the value types to the plain data of schema 1.1: a part of a report, a function.
 
 Knows nothing of files; `vau.report.document` puts the parts together and checks them.
 """
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vau.errors import ReportError
+from vau.narration import EventNarration, NarratedSentence, Narration, SuspectedText
 from vau.report import wire
 from vau.types import Account, Event, Keyframe, Relation, Report, Track, VideoInfo
 
@@ -54,6 +55,7 @@ def encode(report: Report, *, keypoints: bool) -> dict[str, Any]:
         ],
         "graph": _graph(report.graph.graph),
         "timings_s": [{"stage": _text(stage), "seconds": float(seconds)} for stage, seconds in report.timings_s],
+        "narration": None if report.narration is None else _narration(report.narration),
     }
 
 
@@ -170,6 +172,56 @@ def _account(account: Account) -> dict[str, Any]:
             }
             for claim in account.claims
         ],
+    }
+
+
+def _narration(narration: Narration) -> dict[str, Any]:
+    numbers = ("paid", "cached", "failed", "prompt_tokens", "completion_tokens", "images")
+    return {
+        "model": _text(narration.model),
+        "prompts": [_text(tag) for tag in narration.prompts],
+        "checkable": narration.counts.checkable,
+        "faithfulness": narration.counts.faithfulness,
+        "events": [_event_narration(item) for item in narration.events],
+        "suspected": [_suspected(item) for item in narration.suspected],
+        **{name: int(getattr(narration, name)) for name in numbers},
+    }
+
+
+def _event_narration(item: EventNarration) -> dict[str, Any]:
+    return {
+        "event_id": None if item.event_id is None else _text(item.event_id),
+        "checkable": item.counts.checkable,
+        "faithfulness": item.counts.faithfulness,
+        "sentences": [_sentence(sentence) for sentence in item.sentences],
+        "failures": [
+            {
+                "role": failure.role,
+                "reason": _text(failure.reason, wire.TEXT_LIMIT),
+                "raw": _text(failure.raw, wire.TEXT_LIMIT),
+            }
+            for failure in item.failures
+        ],
+        "suspected": [_suspected(text) for text in item.suspected],
+    }
+
+
+def _sentence(item: NarratedSentence) -> dict[str, Any]:
+    return {
+        "text": _text(item.text, wire.TEXT_LIMIT),
+        "role": item.role,
+        "verdict": item.verdict,
+        "reasons": [_text(reason, wire.TEXT_LIMIT) for reason in item.reasons],
+        "evidence": [_text(name) for name in item.evidence],
+        "times_s": [float(time) for time in item.times_s],
+    }
+
+
+def _suspected(item: SuspectedText) -> dict[str, Any]:
+    return {
+        "source": _text(item.source),
+        "quote": _text(item.quote, wire.TEXT_LIMIT),
+        "signs": [_text(sign) for sign in item.signs],
     }
 
 

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from vau.report import graph, overlay, timeline
+from vau.report import graph, narrated, overlay, timeline
 from vau.report.evidence import Evidence
 from vau.report.text import ROLE_TITLES, THREATS, actor, certainty, clean, clock, measure, percent, span
 from vau.types import Account, Claim, Event, Report
@@ -36,13 +36,16 @@ def build(report: Report, video_href: str | None, licences: Mapping[str, str]) -
     events = [_event(report, event, number, evidence) for number, event in enumerate(report.events)]
     keyframes = _keyframes(report, colours)
     peak = float(curve.times_s[curve.scores.argmax()]) if len(curve.times_s) else 0.0
+    told = report.narration
     first = max(report.events, key=lambda event: (_level(report, event), event.score), default=None)
     return {
         "verdict": _verdict(report, evidence),
         "video": _video(report),
         "video_href": video_href,
-        "notes": [clean(note, 500) for note in report.notes] + _own_notes(report),
+        "notes": [clean(note, 500) for note in report.notes] + _own_notes(report) + narrated.notices(told),
         "events": events,
+        "whole_told": None if told is None else narrated.block(told.event(None), evidence),
+        "narration": narrated.technical(told),
         "axis": _axis(report, curve, duration),
         "keyframes": keyframes,
         "strip": _strip(keyframes, events),
@@ -175,6 +178,7 @@ def _event(report: Report, event: Event, number: int, evidence: Evidence) -> dic
             for name, mean in event.signals[:6]
         ],
         "lead": _lead(report, event),
+        "told": None if report.narration is None else narrated.block(report.narration.event(event.event_id), evidence),
     }
 
 

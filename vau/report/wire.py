@@ -1,7 +1,7 @@
-"""The shape of a report on disk, version 1.0: the one definition behind reading, writing and the published JSON Schema.
+"""The shape of a report on disk, version 1.1: the one definition behind reading, writing and the published JSON Schema.
 
-Knows field names, units and limits; knows nothing of files or of how a report is shown. `report-1.0.json` beside it is
-`json_schema()` written out, and a test keeps the two equal.
+Knows field names, units and limits; knows nothing of files or of how a report is shown. `schema/report-1.1.json` is
+`json_schema()` written out, and a test keeps the two equal. A report of version 1.0 is one of 1.1 without `narration`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = "1.0"
-SCHEMA_ID = "urn:vau:report:1.0"
+SCHEMA_VERSION = "1.1"
+SCHEMA_ID = "urn:vau:report:1.1"
+READABLE = ("1.0", "1.1")
 
 TEXT_LIMIT = 20_000  # characters; writing cuts there, reading refuses more
 NAME_LIMIT = 500
@@ -24,6 +25,7 @@ Share = Annotated[float, Field(ge=0, le=1.01)]  # sums of float32 may pass 1 by 
 Pixels = Annotated[float, Field(ge=-1e6, le=1e6)]
 Number = Annotated[float, Field(ge=-3e38, le=3e38)]
 TrackId = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Box = Annotated[list[Pixels], Field(min_length=4, max_length=4)]
 Flow = Annotated[list[Number], Field(min_length=4, max_length=4)]
 Point = Annotated[list[Number], Field(min_length=3, max_length=3)]
@@ -202,6 +204,61 @@ class AccountPart(_Part):
     claims: list[ClaimPart] = Field(max_length=1000)
 
 
+class NarratedSentencePart(_Part):
+    """One sentence of a language model's, checked against the evidence."""
+
+    text: Text
+    role: Literal["what", "why", "cause", "effect"]
+    verdict: Literal["supported", "unsupported", "contradicted", "not checkable"]
+    reasons: list[Text] = Field(min_length=1, max_length=100, description="for the verdict, in plain English")
+    evidence: list[Name] = Field(max_length=1000, description="ids that the check found or that the model named")
+    times_s: list[Seconds] = Field(max_length=1000, description="seconds at which a reader can look")
+
+
+class NarrationFailurePart(_Part):
+    """A part that the language model did not tell."""
+
+    role: Literal["what", "why", "cause", "effect"]
+    reason: Text
+    raw: Text = Field(description="the beginning of a reply that could not be read; empty where there was none")
+
+
+class SuspectedPart(_Part):
+    """Words that look like orders to a machine; no score, event or account depends on them."""
+
+    source: Name = Field(description="where they were read")
+    quote: Text
+    signs: list[Name] = Field(max_length=100, description="kinds of signs that were found")
+
+
+class EventNarrationPart(_Part):
+    """What a language model told of one event, or of the whole video where `event_id` is null."""
+
+    event_id: Name | None
+    checkable: Count = Field(description="sentences that state something which the evidence could show")
+    faithfulness: Unit | None = Field(description="supported by checkable sentences; null where none is checkable")
+    sentences: list[NarratedSentencePart] = Field(max_length=1000)
+    failures: list[NarrationFailurePart] = Field(max_length=100)
+    suspected: list[SuspectedPart] = Field(max_length=100)
+
+
+class NarrationPart(_Part):
+    """All that a language model told. Scores, events and accounts do not depend on it."""
+
+    model: Name
+    prompts: list[Name] = Field(max_length=100, description="name and version of each prompt")
+    checkable: Count = Field(description="of all events together")
+    faithfulness: Unit | None = Field(description="of all events together")
+    events: list[EventNarrationPart]
+    suspected: list[SuspectedPart] = Field(max_length=100, description="in what the user gave the model")
+    paid: Count = Field(description="calls that the model answered")
+    cached: Count = Field(description="calls answered out of the cache")
+    failed: Count = Field(description="calls that brought no answer")
+    prompt_tokens: Count = Field(description="of the calls that were paid for, as far as the model's server counts")
+    completion_tokens: Count = Field(description="likewise")
+    images: Count = Field(description="pictures shown in these calls")
+
+
 class VersionPart(_Part):
     """A package that took part."""
 
@@ -219,7 +276,7 @@ class TimingPart(_Part):
 class ReportPart(_Part):
     """The whole result of analysing one video. Times are seconds from the first frame, boxes pixels of the source."""
 
-    schema_version: Literal["1.0"]
+    schema_version: Literal["1.1"]
     video: VideoPart
     config_digest: Name = Field(description="first hexadecimal digits of a SHA-256 over the configuration")
     versions: list[VersionPart] = Field(max_length=1000)
@@ -235,10 +292,11 @@ class ReportPart(_Part):
     changes: list[ChangePart]
     graph: GraphPart
     timings_s: list[TimingPart] = Field(max_length=1000)
+    narration: NarrationPart | None = Field(default=None, description="null where no language model was asked")
 
 
 def json_schema() -> dict[str, Any]:
     """Returns the published schema: JSON Schema draft 2020-12, closed (no additional properties)."""
     body = ReportPart.model_json_schema()
-    body["title"] = "vau report 1.0"
+    body["title"] = f"vau report {SCHEMA_VERSION}"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **body}
