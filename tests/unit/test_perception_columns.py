@@ -1,8 +1,13 @@
 """Arrays that grow in place, and the sightings that are made of them."""
 
-import numpy as np
+import errno
+import io
 
-from vau.perception.columns import Column
+import numpy as np
+import pytest
+
+from vau.perception import columns
+from vau.perception.columns import Column, Spool
 from vau.perception.sightings import Sightings, joined
 from vau.types import Detection
 
@@ -49,3 +54,41 @@ def test_joining_leaves_the_parts_alone():
     first, second = seen([1, 2]), seen([3])
     joined([first, second])
     assert len(first) == 2 and len(second) == 1
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_spool_gives_back_all_rows_in_order_whether_or_not_there_is_room_for_its_file(room, monkeypatch):
+    def no_room(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(columns, "_IN_MEMORY", 1000)
+    if not room:
+        monkeypatch.setattr(columns, "TemporaryFile", no_room)
+    spool, rows = Spool(np.float32, 7), np.arange(7 * 333, dtype=np.float32).reshape(-1, 7)
+    for row in rows:
+        spool.append(row)
+    taken = spool.take()
+    assert (taken == rows).all() and not taken.flags.writeable and taken.base is None
+
+
+def test_a_spool_whose_disk_fills_up_half_way_loses_nothing(monkeypatch):
+    class Filling(io.BytesIO):
+        def write(self, data):
+            if self.tell() > 3000:
+                super().write(bytes(data)[:100])
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr(columns, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(columns, "TemporaryFile", lambda **_: Filling())
+    spool, rows = Spool(np.float32, 5), np.random.default_rng(0).random((500, 5), np.float32)
+    for row in rows:
+        spool.append(row)
+    assert (spool.take() == rows).all()
+
+
+def test_a_short_spool_and_an_empty_one_need_no_file(monkeypatch):
+    monkeypatch.setattr(columns, "TemporaryFile", None)
+    spool = Spool(np.float32, 2)
+    spool.append([1, 2])
+    assert spool.take().tolist() == [[1, 2]] and Spool(np.float32, 2).take().shape == (0, 2)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from vau.config import PerceptionConfig
-from vau.perception.columns import Column
+from vau.perception.columns import Column, Spool
 from vau.perception.fusion import attention, fuse, moving_blobs, plausible
 from vau.perception.models import Detector, Embedder, box_iou
 from vau.perception.motion import MOTION_CHANNELS, SHOT_CHANGE, FlowField, MotionMeter
@@ -93,55 +93,133 @@ def observe(
     Returns:
         Observations with one row a sampled frame; boxes and keypoints in pixels of the source video.
     """
-    meter = MotionMeter()
-    linker = Linker(sample_fps)
-    times = Column(np.float64)
-    embeddings = Column(np.float32, models.embedder.dim)
-    motion = Column(np.float32, len(MOTION_CHANNELS))
-    seen = _DetectionColumns()
-    end_s = 0.0
-    due_s = 0.0
+    return look_through(frames, info, models, sample_fps=sample_fps, progress=progress).observations()
+
+
+def look_through(
+    frames: Iterable[FrameBatch],
+    info: VideoInfo,
+    models: Models,
+    *,
+    sample_fps: float,
+    progress: Callable[[float], None] | None = None,
+) -> Looks:
+    """Does as `observe`, for who wants to let go of the models before all that was seen is put together in memory."""
+    observer = Observer(info, models, sample_fps=sample_fps)
+    looks = Looks(observer, info, models)
     for batch in frames:
         for image, moment in zip(batch.images, batch.times_s, strict=True):
-            time_s = end_s = float(moment)
-            meter.push(image, time_s)
-            if time_s + 1e-6 < due_s:
-                continue
-            due_s = max(due_s + 1 / sample_fps, time_s + 0.5 / sample_fps)
-            times.append(time_s)
-            moved = meter.take()
-            motion.append(moved)
-            if moved[_CUT] > SHOT_CHANGE:
-                linker.cut()
-            embeddings.append(models.embedder.embed(image[None])[0])
-            # Each further look costs as much as the first, so they take turns: the zoomed view at every third sampled
-            # frame, the pose model on the whole frame at every second.
-            found = _look(
-                image,
-                meter.latest,
-                models,
-                zoom=len(times) % 3 == 1,
-                pose=len(times) % 2 == 0,
-                recall=linker.unseen(time_s),
-                info=info,
-            )
-            flows = _flows(found, meter.latest, image)
-            upright = [_to_source(item, image, info) for item in found]
-            linker.update(time_s, upright, flows)
-            seen.append(upright)
+            looks.add(observer.push(image, float(moment)), float(moment))
         if progress is not None:
-            progress(end_s)
-    return Observations(
-        tracks=linker.tracks(times.rows),
-        times_s=times.take(),
-        embeddings=embeddings.take(),
-        motion=motion.take(),
-        motion_channels=MOTION_CHANNELS,
-        detections=seen.take(),
-        frame_size=(info.width, info.height),
-        duration_s=max(info.duration_s, end_s),
-        models=models.names,
-    )
+            progress(looks.end_s)
+    return looks
+
+
+class Looks:
+    """All that was seen in a video, before it is put together; the models are not kept."""
+
+    def __init__(self, observer: Observer, info: VideoInfo, models: Models) -> None:
+        self.end_s = 0.0  # time of the last frame
+        self._linker = observer.linker
+        self._info = info
+        self._models = models.names
+        self._times = Column(np.float64)
+        self._embeddings = Spool(np.float32, models.embedder.dim)
+        self._motion = Column(np.float32, len(MOTION_CHANNELS))
+        self._detections = _DetectionColumns()
+
+    def add(self, look: Look | None, time_s: float) -> None:
+        """Adds what was seen at the next time, None where nothing was looked for."""
+        self.end_s = time_s
+        if look is not None:
+            self._times.append(look.time_s)
+            self._motion.append(look.motion)
+            self._embeddings.append(look.embedding)
+            self._detections.append(look.detections)
+
+    def observations(self, duration_s: float | None = None) -> Observations:
+        """Puts it all together; to be called once.
+
+        Args:
+            duration_s: of the video, where it is known better than before it was read.
+        """
+        return Observations(
+            tracks=self._linker.tracks(self._times.rows),
+            times_s=self._times.take(),
+            embeddings=self._embeddings.take(),
+            motion=self._motion.take(),
+            motion_channels=MOTION_CHANNELS,
+            detections=self._detections.take(),
+            frame_size=(self._info.width, self._info.height),
+            duration_s=max(self._info.duration_s, self.end_s) if duration_s is None else duration_s,
+            models=self._models,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What was seen in one sampled frame; boxes and keypoints in pixels of the source video."""
+
+    time_s: float
+    embedding: Float32  # (D,) unit norm
+    motion: Float32  # (B,) see `MOTION_CHANNELS`
+    detections: list[Detection]
+
+
+class Observer:
+    """Looks at frames one by one, as `observe` does, for a stream that has no end; what it returns it does not keep.
+
+    Args:
+        info: the video, for its size in pixels.
+        models: detector, pose model and embedder.
+        sample_fps: sampled frames a second.
+        linker: links detections into tracks; it keeps all of them unless it is one that forgets.
+    """
+
+    def __init__(self, info: VideoInfo, models: Models, *, sample_fps: float, linker: Linker | None = None) -> None:
+        self.linker = Linker(sample_fps) if linker is None else linker
+        self._info = info
+        self._models = models
+        self._sample_fps = sample_fps
+        self._meter = MotionMeter()
+        self._looks = 0
+        self._due_s = 0.0
+
+    def push(self, image: UInt8, time_s: float) -> Look | None:
+        """Takes the next frame (H, W, 3) at the motion rate and looks at it where a sample is due.
+
+        Args:
+            image: reduced in size.
+            time_s: later than all before.
+
+        Returns:
+            What was seen; None where the frame served to measure motion alone.
+        """
+        meter, linker, models = self._meter, self.linker, self._models
+        meter.push(image, time_s)
+        if time_s + 1e-6 < self._due_s:
+            return None
+        self._due_s = max(self._due_s + 1 / self._sample_fps, time_s + 0.5 / self._sample_fps)
+        self._looks += 1
+        moved = meter.take()
+        if moved[_CUT] > SHOT_CHANGE:
+            linker.cut()
+        embedding = models.embedder.embed(image[None])[0]
+        # Each further look costs as much as the first, so they take turns: the zoomed view at every third sampled
+        # frame, the pose model on the whole frame at every second.
+        found = _look(
+            image,
+            meter.latest,
+            models,
+            zoom=self._looks % 3 == 1,
+            pose=self._looks % 2 == 0,
+            recall=linker.unseen(time_s),
+            info=self._info,
+        )
+        flows = _flows(found, meter.latest, image)
+        upright = [_to_source(item, image, self._info) for item in found]
+        linker.update(time_s, upright, flows)
+        return Look(time_s, embedding, moved, upright)
 
 
 class _DetectionColumns:
