@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import stat
 import struct
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from vau.errors import InputError
 
 MAX_TEXT_BYTES = 256 << 20
 MAX_ARRAY_BYTES = 4 << 30
+MAX_UNPACKED_BYTES = 512 << 20  # of an npz file: the largest test set is a hundredth of it, a bomb is refused unopened
 # What the readers of NumPy, zipfile and SciPy raise on damaged or made-up files, MemoryError where a stated size lies.
 _NUMPY_ERRORS = (
     ValueError,
@@ -36,6 +38,17 @@ _NUMPY_ERRORS = (
     struct.error,
 )
 _MATLAB_ERRORS = (*_NUMPY_ERRORS, IndexError, OverflowError)
+
+
+def regular(path: Path) -> None:
+    """Raises InputError unless the path is a regular file; a pipe would keep its reader waiting for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: {reason}") from error
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: a {'folder' if stat.S_ISDIR(mode) else 'pipe or device'}, not a file")
 
 
 def text(path: Path) -> str:
@@ -78,14 +91,14 @@ def npz(path: Path) -> dict[str, NDArray[Any]]:
     """Returns all arrays of an npz file.
 
     Raises:
-        InputError: it cannot be read, holds Python objects (a pickle, which is never loaded) or unpacks to over 4 GiB.
+        InputError: it cannot be read, holds Python objects (a pickle, never loaded), or unpacks to over 512 MiB.
     """
-    _check(path, MAX_ARRAY_BYTES)
+    _check(path, MAX_UNPACKED_BYTES)
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_ARRAY_BYTES:
-            raise InputError(f"{path}: unpacks to {size / 2**30:.1f} GiB; the limit is {MAX_ARRAY_BYTES >> 30} GiB")
+        if size > MAX_UNPACKED_BYTES:
+            raise InputError(f"{path}: unpacks to {size >> 20:,} MiB; the limit is {MAX_UNPACKED_BYTES >> 20} MiB")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except _NUMPY_ERRORS as error:
@@ -142,9 +155,8 @@ def each_line(path: Path, parse: Callable[[list[str], str], Any]) -> list[Any]:
 
 
 def _check(path: Path, limit: int) -> None:
-    """Refuses what is no regular file (a pipe would wait for ever), or is larger than any such file is."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    """Refuses what is no regular file, or is larger than any such file is."""
+    regular(path)
     size = path.stat().st_size
     if size > limit:
         raise InputError(f"{path}: {size:,} bytes, hence not the file that is meant; the limit is {limit:,}")

@@ -22,7 +22,7 @@ from vau.eval import files
 from vau.eval.names import MAX_NAME
 
 GridKind = Literal["per-frame", "stride", "frames", "times_s"]
-_MAX_LINE = 256 << 20
+_MAX_LINE = 32 << 20  # bytes; an hour of frames with their times needs five million
 _FIELDS = ("times_s", "frames", "stride")
 
 
@@ -61,8 +61,7 @@ def read_scores(path: Path) -> tuple[VideoScores, ...]:
     Raises:
         InputError: another format, a malformed or empty file, NaN, or videos on different kinds of grid.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    files.regular(path)
     suffix = path.suffix.lower()
     if suffix not in (".jsonl", ".npz"):
         raise InputError(f"{path}: scores come as .jsonl or .npz, not {suffix or 'without a suffix'}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +126,32 @@ def test_a_malformed_npz_is_refused(tmp_path, arrays, message):
     np.savez(tmp_path / "s.npz", **{name: np.asarray(value) for name, value in arrays.items()})
     with pytest.raises(InputError, match=message):
         read_scores(tmp_path / "s.npz")
+
+
+def test_a_folder_or_pipe_is_not_called_missing(tmp_path):
+    (tmp_path / "folder.jsonl").mkdir()
+    os.mkfifo(tmp_path / "pipe.npz")
+    for name, what in (
+        ("folder.jsonl", "a folder, not a file"),
+        ("pipe.npz", "a pipe or device"),
+        ("none.npz", "no such file"),
+        ("x" * 999, "too long"),
+    ):
+        with pytest.raises(InputError, match=what):
+            read_scores(tmp_path / name)
+
+
+def test_a_bomb_is_refused_unopened(tmp_path):
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a.npy", "w") as file,
+    ):
+        for _ in range(513):
+            file.write(bytes(1 << 20))
+    start = time.process_time()
+    with pytest.raises(InputError, match=r"unpacks to 513 MiB; the limit is 512"):
+        read_scores(tmp_path / "bomb.npz")
+    assert time.process_time() - start < 0.5
 
 
 def test_mixed_grids_are_refused_and_counted(tmp_path):

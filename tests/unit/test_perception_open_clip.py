@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from vau.errors import ConfigError, MissingExtraError
-from vau.perception.open_clip import OpenClipEmbedder, check_known
+from vau.errors import ConfigError, MissingExtraError, WeightsError
+from vau.perception import open_clip
+from vau.perception.open_clip import OpenClipEmbedder, check_known, check_reachable
 
 
 class _Library:
@@ -14,6 +15,9 @@ class _Library:
 
     def list_pretrained_tags_by_model(self, model: str) -> list[str]:
         return ["openai", "cc12m"]
+
+    def get_pretrained_cfg(self, model: str, tag: str) -> dict[str, str]:
+        return {"hf_hub": "somebody/nothing-of-this-name/"} if tag == "openai" else {}
 
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch):
@@ -34,3 +38,26 @@ def test_known_weights_random_ones_and_files_pass(tmp_path):
     path.write_bytes(b"")
     for pretrained in ("openai", "", str(path)):
         check_known(_Library(), "RN50", pretrained)
+
+
+def _offline(*_args, **_options):
+    raise OSError("no network")
+
+
+def test_weights_that_cannot_be_downloaded_are_named_at_once(monkeypatch):
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr(open_clip.socket, "create_connection", _offline)
+    monkeypatch.setattr(open_clip, "getproxies", dict)
+    with pytest.raises(WeightsError, match=r"'openai' of RN50 are not on this machine.*clip_pretrained=FILE"):
+        check_reachable(_Library(), "RN50", "openai")
+
+
+def test_nothing_is_tried_behind_a_proxy_or_for_other_weights(monkeypatch, tmp_path):
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr(open_clip.socket, "create_connection", _offline)
+    monkeypatch.setattr(open_clip, "getproxies", lambda: {"https": "http://proxy:3128"})
+    check_reachable(_Library(), "RN50", "openai")
+    monkeypatch.setattr(open_clip, "getproxies", dict)
+    (tmp_path / "own.pt").touch()
+    for pretrained in ("cc12m", "", str(tmp_path / "own.pt")):
+        check_reachable(_Library(), "RN50", pretrained)

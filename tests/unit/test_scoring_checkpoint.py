@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -139,6 +140,30 @@ def test_a_strange_card_is_refused(folder, change, words):
     (folder / "card.json").write_text(json.dumps(data | change))
     with pytest.raises(CheckpointError, match=words):
         read_checkpoint(folder)
+
+
+@pytest.mark.parametrize("change", [{"seed": 7}, {"calibration": {"threshold": -9.0}}, {"metrics": []}])
+def test_a_card_edited_by_hand_is_refused(folder, change):
+    data = json.loads((folder / "card.json").read_text())
+    data["card"] |= change
+    (folder / "card.json").write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match="changed since"):
+        read_checkpoint(folder)
+
+
+def test_the_layout_of_a_card_is_free(folder):
+    data = json.loads((folder / "card.json").read_text())
+    data["card"] = dict(reversed(data["card"].items()))
+    (folder / "card.json").write_text(json.dumps(data))
+    assert read_checkpoint(folder)[0] == CARD
+
+
+def test_a_folder_or_pipe_in_place_of_a_file_is_called_so(folder):
+    for name, stand_in in (("model.safetensors", Path.mkdir), ("card.json", os.mkfifo)):
+        (folder / name).unlink()
+        stand_in(folder / name)
+        with pytest.raises(CheckpointError, match=r"a folder, pipe or device, not a file"):
+            read_checkpoint(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"format":'])

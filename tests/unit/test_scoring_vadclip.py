@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional  # noqa: E402
 
-from vau.scoring.heads.vadclip import VadClip, distance_graph, similarity_graph, window_mask  # noqa: E402
+from vau.scoring.heads.vadclip import VadClip, WindowLayer, distance_graph, similarity_graph, window_mask  # noqa: E402
 
 
 def head(**changes) -> VadClip:
@@ -25,16 +25,25 @@ def texts(rows: int = 4):
     return functional.normalize(torch.randn(rows, 16, generator=torch.Generator().manual_seed(2)), dim=-1)
 
 
-def test_windows_do_not_overlap():
-    allowed = window_mask(torch.tensor([[True] * 5 + [False]]), 2)[0].int().tolist()
-    assert allowed == [
-        [1, 1, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0],
-        [0, 0, 1, 1, 0, 0],
-        [0, 0, 1, 1, 0, 0],
-        [0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 1, 1],
-    ]
+def test_a_block_sees_no_padding_but_itself():
+    allowed = window_mask(torch.tensor([[True] * 3 + [False] * 3]), 2)[0].int().tolist()
+    assert allowed == [[[1, 1], [1, 1]], [[1, 0], [1, 1]], [[1, 0], [0, 1]]]
+
+
+@pytest.mark.parametrize("steps", [1, 4, 7, 20])
+@pytest.mark.parametrize("heads", [1, 2])
+def test_blocks_give_the_attention_of_the_whole_under_a_mask(steps, heads):
+    torch.manual_seed(0)
+    layer = WindowLayer(16, heads).eval()
+    x, mask = torch.randn(2, steps, 16), torch.ones(2, steps, dtype=torch.bool)
+    mask[1, (steps + 1) // 2 :] = False
+    block = torch.arange(steps) // 4
+    allowed = ((block[:, None] == block) & mask[:, None, :]) | torch.eye(steps, dtype=torch.bool)
+    normed = layer.norms[0](x)
+    blocked = (~allowed).repeat_interleave(heads, dim=0)
+    seen = x + layer.attention(normed, normed, normed, attn_mask=blocked, need_weights=False)[0]
+    expected = seen + layer.feed(layer.norms[1](seen))
+    torch.testing.assert_close(layer(x, mask, 4)[mask], expected[mask])
 
 
 def test_the_similarity_graph_by_hand():

@@ -6,9 +6,12 @@ Source: Radford et al., CLIP, 2021; Ilharco et al., OpenCLIP, 2021.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 
@@ -18,6 +21,8 @@ from vau.types import Float32, UInt8
 
 _BATCH = 16
 _TEXT_BATCH = 128
+_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # names under which the library looks
+_PATIENCE_S = 5.0
 
 
 class OpenClipEmbedder:
@@ -38,6 +43,7 @@ class OpenClipEmbedder:
         """
         self._torch, library = _import_library()
         check_known(library, model, pretrained)
+        check_reachable(library, model, pretrained)
         try:
             built = library.create_model_and_transforms(
                 model, pretrained=pretrained or None, device=device, image_resize_mode="squash"
@@ -102,6 +108,33 @@ def check_known(library: Any, model: str, pretrained: str) -> None:
     tags = library.list_pretrained_tags_by_model(model)
     if pretrained and pretrained not in tags and not Path(pretrained).is_file():
         raise ConfigError(f"{model} has no weights {pretrained!r}; known: {', '.join(tags) or 'none'}; or give a file")
+
+
+def check_reachable(library: Any, model: str, pretrained: str) -> None:
+    """Raises WeightsError at once where weights must be downloaded and their hub cannot be reached.
+
+    The library itself tries for more than a minute. Behind a proxy nothing is tried here.
+    """
+    source = "" if Path(pretrained).is_file() else library.get_pretrained_cfg(model, pretrained).get("hf_hub", "")
+    if not source:
+        return
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    repository, _, file = source.rpartition("/")
+    if any(isinstance(try_to_load_from_cache(repository, name), str) for name in (file, *_WEIGHTS) if name):
+        return
+    address = urlsplit(constants.ENDPOINT)
+    if getproxies().get(address.scheme):
+        return
+    host = address.hostname or ""
+    try:
+        socket.create_connection((host, address.port or 443), timeout=_PATIENCE_S).close()
+    except OSError as error:
+        raise WeightsError(
+            f"the weights {pretrained!r} of {model} are not on this machine, and {host} cannot be reached to download "
+            f"them ({error.strerror or error}): connect once, or fetch a weights file of {repository} elsewhere and "
+            "give it by --set perception.clip_pretrained=FILE"
+        ) from error
 
 
 def _import_library() -> tuple[Any, Any]:

@@ -1,8 +1,8 @@
 """Checkpoints of trained scorers: a folder of named arrays, a typed card and a page for people; nothing executable.
 
-`model.safetensors` holds the arrays, `card.json` says what they are (and the SHA-256 of the arrays' file, so that files
-of two checkpoints cannot be mixed), `README.md` tells it to people. Pickles are refused unread: loading one runs the
-code inside. Needs NumPy only; which class the arrays belong to is known to `vau.scoring.load`.
+`model.safetensors` holds the arrays, `card.json` says what they are (with a SHA-256 of the arrays' file and of itself,
+so that mixed files and edits by hand are noticed), `README.md` tells it to people. Pickles are refused unread: loading
+one runs the code inside. Needs NumPy only; which class the arrays belong to is known to `vau.scoring.load`.
 """
 
 from __future__ import annotations
@@ -62,11 +62,13 @@ def write_checkpoint(folder: Path, card: Card, arrays: dict[str, NDArray[Any]]) 
         _check_array(name, array)
     claim_folder(folder, force=True)
     content = save({name: np.array(array, order="C") for name, array in arrays.items()})
+    told = card.model_dump(mode="json")
     envelope = {
         "format": FORMAT,
         "version": VERSION,
         "model_sha256": hashlib.sha256(content).hexdigest(),
-        "card": card.model_dump(mode="json"),
+        "card_sha256": _digest(told),
+        "card": told,
     }
     text = json.dumps(envelope, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     if len(text.encode()) > MAX_CARD_BYTES:
@@ -177,7 +179,7 @@ def _refuse_pickles(folder: Path) -> None:
 
 def _read_envelope(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise CheckpointError(f"{path}: not a file")
+        raise CheckpointError(f"{path}: {'a folder, pipe or device, not a file' if path.exists() else 'no such file'}")
     if path.stat().st_size > MAX_CARD_BYTES:
         raise CheckpointError(f"{path}: {path.stat().st_size} bytes; more than {MAX_CARD_BYTES} are refused")
     try:
@@ -202,13 +204,23 @@ def _read_card(path: Path) -> tuple[Card, str]:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))[:100] or "card"
         raise CheckpointError(f"{path}: {place}: {first['msg'][:200]}") from error
+    if data.get("card_sha256") != _digest(data["card"]):
+        raise CheckpointError(
+            f"{path}: changed since the training wrote it, so that it need not be true of {MODEL} any more; restore "
+            "it, or train again"
+        )
     return card, str(data.get("model_sha256"))
+
+
+def _digest(card: object) -> str:
+    """Returns a SHA-256 over the values of a card, whatever their order and layout. It finds edits, not forgery."""
+    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
 
 
 def _check_head(path: Path) -> None:
     """Refuses what is no plain safetensors file before a parser sees it."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+        raise CheckpointError(f"{path}: {'a folder, pipe or device, not a file' if path.exists() else 'no such file'}")
     size = path.stat().st_size
     if size > MAX_MODEL_BYTES:
         raise CheckpointError(f"{path}: {size} bytes; more than {MAX_MODEL_BYTES} are refused")

@@ -24,7 +24,7 @@ TEXT_KINDS = ("vadclip", "lagovad")  # networks that read class texts
 OPEN_KINDS = ("lagovad",)  # those whose definitions may be changed after training
 KINDS = ("sultani", "ur-dmu", "gs-moe", *TEXT_KINDS)
 _LONGEST = 1024
-_BATCH = 4  # chunks
+_ROWS = 2048  # of one pass, several whole chunks; more only fills the memory
 _PREFIX = "head."
 
 
@@ -100,7 +100,7 @@ class HeadModel:
             while at < len(features):
                 left = len(features) - at
                 length = min(self._chunk, left)
-                count = min(left // length, _BATCH)
+                count = min(left, _ROWS) // length
                 scaled = (features[at : at + count * length] - self._mean) / self._std
                 if without is not None:
                     scaled[:, without] = 0.0

@@ -93,7 +93,7 @@ class LaGoVad(Head):
         self.video_in = nn.Identity() if dim == width else nn.Linear(dim, width)
         self.text_in = nn.Identity() if text_dim == width else nn.Linear(text_dim, width, bias=False)
         self.roles = nn.Parameter(torch.zeros(2, width)) if roles else None
-        self.temporal = BandEncoder(width, layers, heads, window, span, dropout)
+        self.temporal = BandEncoder(width, layers, heads, window, dropout)
         self.fusion = nn.ModuleList(CoAttention(width, fusion_heads, dropout) for _ in range(fusion_layers))
         self.before = nn.Conv1d(width, 1, kernel)
         self.after = nn.Conv1d(width, 1, kernel)
@@ -147,6 +147,6 @@ def _along(head: nn.Conv1d, x: Tensor, mask: Tensor) -> Tensor:
     steps = torch.arange(-reach, x.shape[1] + reach, device=x.device)
     last = mask.sum(dim=1, keepdim=True) - 1
     rows = torch.minimum(steps.clamp(min=0).expand(len(x), -1), last)
-    held = x.gather(1, rows[..., None].expand(-1, -1, x.shape[2]))
-    out: Tensor = head(held.transpose(1, 2))[:, 0]
+    taps = functional.linear(x, head.weight[0].T)  # what each step adds to each of its neighbours
+    out: Tensor = taps.gather(1, rows.unfold(1, 2 * reach + 1, 1)).sum(-1) + head.bias
     return out
