@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vau.errors import ConfigError
 
@@ -53,13 +53,37 @@ class PerceptionConfig(_Section):
 class ScoringConfig(_Section):
     """Parameters that control the anomaly scorer."""
 
-    method: Literal["signals", "themis", "nova", "flashback"] = Field(
-        "signals", description="scorer without training; not used where a checkpoint is given"
+    method: Literal["signals", "themis", "nova", "flashback", "eventvad"] = Field(
+        "signals",
+        description="scorer without training; not used where a checkpoint is given; eventvad asks the model of the "
+        "section mllm",
     )
     checkpoint: str = Field("", description="folder of a trained scorer; empty: score without training")
     anomalies: tuple[str, ...] = Field((), description="what counts as abnormal, in words, for scorers that read text")
     normals: tuple[str, ...] = Field((), description="what counts as normal, in words")
     sensitivity: float = Field(0.5, ge=0, le=1, description="0.5 balanced; higher reports weaker events")
+
+
+class RecipeConfig(_Section):
+    """Switches between our way of finding boundaries, the default, and EventVAD's as published (docs/events.md)."""
+
+    motion: Literal["histogram", "mean"] = Field("histogram", description="of flow: all that moves, or its mean vector")
+    motion_scale: Literal["robust", "fixed", "pixels"] = Field(
+        "robust", description="the video's own spread; fixed: frame heights a second; pixels: a frame"
+    )
+    graph: Literal["band", "blocks"] = Field("band", description="blocks: the whole video, quadratic in its length")
+    attention: Literal["weighted", "mask"] = Field("weighted", description="mask: edge weights do not take part")
+    remove_mean: bool = Field(False, description="take the mean feature away after propagation")
+    order: Literal["time", "insertion"] = Field("time", description="insertion: as the released code walks the nodes")
+    scales: Literal["three", "two", "frames"] = Field(
+        "three", description="neighbouring frames; two: and windows; three: and motion alone"
+    )
+    smoothing: Literal["gaussian", "savgol", "none"] = "gaussian"
+    background: Literal["median", "trailing"] = Field("median", description="centred median; mean of the past window")
+    threshold: Literal["prominence", "mad"] = Field("prominence", description="mad: median and unscaled MADs alone")
+    keep: Literal["strongest", "last"] = Field("strongest", description="of boundaries that are close to each other")
+    index: Literal["exact", "half_window"] = Field("exact", description="half_window: about half a window early")
+    tail_s: float = Field(0.0, ge=0, le=60, description="another boundary so long after the last; 0: none")
 
 
 class EventsConfig(_Section):
@@ -72,14 +96,15 @@ class EventsConfig(_Section):
     propagation: float = Field(0.5, ge=0, le=1, description="share of the neighbours' features; 0: no graph")
     window_s: float = Field(1.0, gt=0, le=60, description="time compared on each side of a boundary")
     background_s: float = Field(20.0, gt=0, le=3600, description="span of the running background level")
-    deviations: float = Field(4.0, gt=0, description="scaled MADs by which a boundary exceeds the usual ratio")
-    min_ratio: float = Field(2.0, gt=1, description="least ratio of a boundary to its background")
+    deviations: float = Field(6.0, gt=0, description="scaled MADs by which a boundary exceeds the usual ratio")
+    min_ratio: float = Field(2.5, gt=1, description="least ratio of a boundary to its background")
     min_segment_s: float = Field(2.0, gt=0, description="boundaries closer than this are merged")
     threshold: float = Field(0.5, gt=0, le=1, description="score at which an event begins")
     hold: float = Field(0.5, gt=0, le=1, description="share of the threshold above which an event lasts")
     snap_s: float = Field(1.0, ge=0, description="farthest boundary to which an event's start or end is moved")
     min_event_s: float = Field(0.5, gt=0)
     merge_gap_s: float = Field(6.0, ge=0, description="events closer than this are one")
+    recipe: RecipeConfig = RecipeConfig()
 
 
 class SamplingConfig(_Section):
@@ -116,6 +141,11 @@ class MllmConfig(_Section):
     cache: str = Field("", description="file of kept replies; empty: in the user's cache folder; off: none")
     plot: bool = Field(False, description="show it the plot of the score curve too")
     site_notes: str = Field("", max_length=2000, description="what is normal at this camera, in words")
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _off(cls, value: object) -> object:
+        return "off" if value is False else value  # YAML takes a bare off for a truth value
 
 
 class ReportConfig(_Section):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vau.config import EventsConfig
+from vau.config import EventsConfig, RecipeConfig
 from vau.events import segment
-from vau.events.boundaries import discontinuity
+from vau.events.change import discontinuity
 from vau.events.features import node_features, robust_scale
 from vau.types import Detections, Observations
 
@@ -68,7 +68,7 @@ def test_planted_changes_are_found_where_they_are():
 
 def test_window_finds_what_neighbouring_frames_do_not():
     faint = [planted(seed, noise=0.5) for seed in range(4)]
-    single = sum(len(found_at(o, EventsConfig(window_s=0.25))) for o, _ in faint)
+    single = sum(len(found_at(o, EventsConfig(recipe=RecipeConfig(scales="frames")))) for o, _ in faint)
     wide = sum(len(found_at(o)) for o, _ in faint)
     assert wide >= 14 and single <= wide / 2
 
@@ -169,7 +169,7 @@ def test_discontinuity_of_neighbours_is_the_composite_of_the_paper():
 def test_discontinuity_does_not_depend_on_blocks(monkeypatch):
     features = np.random.default_rng(0).standard_normal((100, 12)).astype(np.float32)
     whole = discontinuity(features, 4)
-    monkeypatch.setattr("vau.events.boundaries._BLOCK", 7)
+    monkeypatch.setattr("vau.events.change._BLOCK", 7)
     assert np.allclose(discontinuity(features, 4), whole)
 
 

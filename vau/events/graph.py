@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from scipy import sparse
 from scipy.fft import dct
 
+from vau.config import EventsConfig
 from vau.events.features import NodeFeatures
 from vau.types import Float32, Float64, Int64
 
@@ -77,22 +78,25 @@ def _band_weights(features: NodeFeatures, start: int, stop: int, width: int, dec
     """Returns the edge weights (stop - start, 2 W + 1) of rows with the nodes from W before to W after each."""
     rows, span = stop - start, stop - start + 2 * width
     first, last = max(start - width, 0), min(stop + width, len(features))
-    near = slice(first, last)
-    alike = features.semantic[start:stop] @ features.semantic[near].T
-    own, other = features.motion[start:stop], features.motion[near]
-    apart = (own**2).sum(1)[:, None] + (other**2).sum(1)[None] - 2 * own @ other.T
-    moving = np.exp(-np.sqrt(np.maximum(apart, 0)))
-    elapsed = np.abs(features.times_s[start:stop, None] - features.times_s[None, near])
     block = np.zeros((rows, span), np.float32)
     offset = first - (start - width)
-    block[:, offset : offset + last - first] = (features.alpha * alike + (1 - features.alpha) * moving) / (
-        1 + decay * elapsed
-    )
+    block[:, offset : offset + last - first] = edge_weights(features, slice(start, stop), slice(first, last), decay)
     # Row r of the block needs columns r .. r + 2 W: a diagonal view instead of a copy of indices.
     step, item = block.strides
     band = as_strided(block, (rows, 2 * width + 1), (step + item, item)).copy()
     band[:, width] = 0  # no loops
     return band
+
+
+def edge_weights(features: NodeFeatures, rows: slice, columns: slice, decay: float) -> Float32:
+    """Returns the weights (R, C) of edges from some nodes to others, loops and weights of 0 and less included."""
+    alike = features.semantic[rows] @ features.semantic[columns].T
+    own, other = features.motion[rows], features.motion[columns]
+    apart = (own**2).sum(1)[:, None] + (other**2).sum(1)[None] - 2 * own @ other.T
+    moving = np.exp(-np.sqrt(np.maximum(apart, 0)))
+    elapsed = np.abs(features.times_s[rows, None] - features.times_s[None, columns])
+    weights = (features.alpha * alike + (1 - features.alpha) * moving) / (1 + decay * elapsed)
+    return np.asarray(weights, dtype=np.float32)
 
 
 def propagate(features: Float32, graph: EventGraph, share: float) -> Float32:
@@ -112,17 +116,14 @@ def propagate(features: Float32, graph: EventGraph, share: float) -> Float32:
     count, channels = features.shape
     if count == 0 or share == 0 or not (graph.neighbours >= 0).any():
         return features
-    rng = np.random.default_rng(_SEED)
-    dim = min(_QUERY_DIM, channels)
-    query, key = _orthonormal(rng, channels, dim), _orthonormal(rng, channels, dim)
-    signs = rng.choice(np.array([-1, 1], np.float32), channels)
+    query, key, signs = random_maps(channels)
     queries, keys = features @ query, features @ key
     reach = int(np.abs(graph.neighbours - np.arange(count)[:, None])[graph.neighbours >= 0].max())
     done: deque[tuple[slice, Float32]] = deque()  # results whose places later rows still read
     for start in range(0, count, _BLOCK):
         rows = slice(start, min(start + _BLOCK, count))
         edges, present = graph.neighbours[rows], graph.neighbours[rows] >= 0
-        logits = np.einsum("nd,nkd->nk", queries[rows], keys[edges]) / np.sqrt(dim)
+        logits = np.einsum("nd,nkd->nk", queries[rows], keys[edges]) / np.sqrt(query.shape[1])
         logits += np.log(np.where(present, graph.weights[rows], 1))
         logits = np.where(present, logits, -np.inf)
         top = logits.max(axis=1, keepdims=True)
@@ -137,6 +138,73 @@ def propagate(features: Float32, graph: EventGraph, share: float) -> Float32:
     for place, result in done:
         features[place] = result
     return features
+
+
+class CausalBand:
+    """The graph of a stream and attention over it: every node is joined to earlier nodes only, at most W before it.
+
+    Otherwise as `build_graph` and `propagate`; the first node, which has none before it, attends to itself. Time is
+    O(W) a node, memory O(W).
+    """
+
+    def __init__(self, config: EventsConfig, *, width: int) -> None:
+        """Prepares; `config`: `alpha`, `decay`, `neighbours`, `propagation`; `width`: W in nodes."""
+        self._config, self._width = config, width
+        self._past: NodeFeatures | None = None
+        self._fused = self._keys = np.zeros((0, 0), np.float32)
+        self._maps: tuple[Float32, Float32, Float32] | None = None
+
+    def mix(self, times_s: Float64, semantic: Float32, motion: Float32, fused: Float32) -> Float32:
+        """Takes the next nodes and returns their features after propagation (K, C).
+
+        Args:
+            times_s: (K,).
+            semantic: (K, D).
+            motion: (K, M).
+            fused: (K, C) features to be mixed.
+        """
+        config = self._config
+        query, key, signs = self._maps = self._maps or random_maps(fused.shape[1])
+        joined, before = self._join(times_s, semantic, motion, fused, fused @ key)
+        count = len(fused)
+        weights = edge_weights(joined, slice(before, before + count), slice(0, before + count), config.decay)
+        behind = np.arange(before, before + count)[:, None] - np.arange(before + count)
+        weights[(behind < 1) | (behind > self._width)] = 0
+        edges = np.argsort(-weights, axis=1, kind="stable")[:, : config.neighbours]
+        kept = np.take_along_axis(weights, edges, axis=1)
+        alone = kept[:, 0] <= 0
+        edges[alone, 0], kept[alone, 0] = before + np.flatnonzero(alone), 1
+        logits = np.einsum("nd,nkd->nk", fused @ query, self._keys[edges]) / np.sqrt(query.shape[1])
+        logits = np.where(kept > 0, logits + np.log(np.where(kept > 0, kept, 1)), -np.inf)
+        attention = np.exp(logits - logits.max(axis=1, keepdims=True))
+        attention /= attention.sum(axis=1, keepdims=True)
+        mixed = np.einsum("nk,nkc->nc", attention.astype(np.float32), self._fused[edges])
+        return np.asarray(fused + np.float32(config.propagation) * dct(mixed * signs, axis=1, norm="ortho"), np.float32)
+
+    def _join(
+        self, times_s: Float64, semantic: Float32, motion: Float32, fused: Float32, keys: Float32
+    ) -> tuple[NodeFeatures, int]:
+        """Keeps the last W nodes and the new ones; returns their features and how many are not new."""
+        past = self._past
+        if past is not None:
+            last = slice(-self._width, None)
+            times_s = np.concatenate([past.times_s[last], times_s])
+            semantic = np.concatenate([past.semantic[last], semantic])
+            motion = np.concatenate([past.motion[last], motion])
+            keys = np.concatenate([self._keys[last], keys])
+            new, fused = len(fused), np.concatenate([self._fused[last], fused])
+        else:
+            new = len(fused)
+        self._past, self._fused, self._keys = NodeFeatures(times_s, semantic, motion, self._config.alpha), fused, keys
+        return self._past, len(times_s) - new
+
+
+def random_maps(channels: int) -> tuple[Float32, Float32, Float32]:
+    """Returns Q and K (C, d) with orthonormal columns and the signs (C,) that V begins with, of a fixed seed."""
+    rng = np.random.default_rng(_SEED)
+    dim = min(_QUERY_DIM, channels)
+    query, key = _orthonormal(rng, channels, dim), _orthonormal(rng, channels, dim)
+    return query, key, rng.choice(np.array([-1, 1], np.float32), channels)
 
 
 def _orthonormal(rng: np.random.Generator, rows: int, columns: int) -> Float32:
