@@ -93,8 +93,20 @@ _WORDS = {
         "the whole picture {hedge} became lighter or darker at once",
         "the whole picture became lighter or darker at once",
     ),
+    "judged by the model": SignalWords(
+        "{hedge} abnormal scene, as a language model judged the pictures",
+        "the pictures {hedge} showed something abnormal, as a language model judged them",
+        "a language model that was shown the pictures judged them abnormal",
+    ),
+    "filled from neighbouring events": SignalWords(
+        "{hedge} abnormal neighbourhood",
+        "what came right before or after was {hedge} abnormal, as a language model judged it",
+        "a language model judged what came right before or after abnormal; this part itself it did not judge",
+    ),
 }
-STILL = frozenset({"appearance novelty", "light change"})  # signals that need no motion
+STILL = frozenset(  # signals that need no motion
+    ("appearance novelty", "light change", "judged by the model", "filled from neighbouring events")
+)
 _UNNAMED = SignalWords(
     "{hedge} unusual moment",
     "the picture or its motion was {hedge} unusual for this video",

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from vau.config import PerceptionConfig, ScoringConfig, VideoConfig
+from vau.config import EventsConfig, MllmConfig, PerceptionConfig, ScoringConfig, VideoConfig
 from vau.errors import CheckpointError, ConfigError, MissingExtraError
 from vau.scoring.checkpoint import CARD, MODEL, README, Card, read_checkpoint
 from vau.scoring.definitions import TextEncoder
 from vau.scoring.scorer import Scorer
 from vau.types import Float32
+
+if TYPE_CHECKING:
+    from vau.mllm.open import OpenMllm
 
 # Settings that change what a scorer reads, by section; a card names those that count for it.
 _SHARED = {
@@ -26,7 +29,13 @@ _SHARED = {
 
 
 def load_scorer(
-    config: ScoringConfig, perception: PerceptionConfig | None = None, video: VideoConfig | None = None
+    config: ScoringConfig,
+    perception: PerceptionConfig | None = None,
+    video: VideoConfig | None = None,
+    *,
+    mllm: MllmConfig | None = None,
+    events: EventsConfig | None = None,
+    model: OpenMllm | None = None,
 ) -> Scorer:
     """Returns the scorer that a configuration describes.
 
@@ -34,13 +43,17 @@ def load_scorer(
         config: a checkpoint's folder, or a method without training.
         perception: which embedder looks at the frames; scorers that read text need its text tower.
         video: how the frames will be sampled; None: not known yet, hence not held against the checkpoint's card.
+        mllm: the model that the method eventvad asks, and how.
+        events: how that method partitions a video.
+        model: that model where it is open already, to be closed by whoever opened it; else it is opened for good.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
-        ConfigError: definitions are given to a scorer that reads none, a text scorer lacks an embedder with words, or
-            a checkpoint was trained with other settings.
+        ConfigError: definitions are given to a scorer that reads none, a text scorer lacks an embedder with words,
+            a checkpoint was trained with other settings, or eventvad has no model to ask.
         InputError: a definition is blank.
         MissingExtraError: torch or OpenCLIP is not installed.
+        VauError: the model cannot be opened, see `vau.mllm.open.open_mllm`.
     """
     perception = perception or PerceptionConfig()
     if config.checkpoint:
@@ -52,6 +65,8 @@ def load_scorer(
         from vau.scoring.themis import Themis
 
         return Themis(sensitivity=config.sensitivity)
+    if config.method == "eventvad":
+        return _judge(config, mllm or MllmConfig(), events or EventsConfig(), model)
     from vau.scoring.training_free import SignalScorer
 
     return SignalScorer(config.sensitivity)
@@ -126,6 +141,18 @@ def _text_scorer(config: ScoringConfig, perception: PerceptionConfig) -> Scorer:
     banks = _definitions(config).banks() if config.anomalies or config.normals else standard_banks()
     kind = NovaScorer if config.method == "nova" else FlashbackScorer
     return kind(banks, tower, sensitivity=config.sensitivity)
+
+
+def _judge(config: ScoringConfig, mllm: MllmConfig, events: EventsConfig, model: OpenMllm | None) -> Scorer:
+    from vau.mllm.open import is_evidence, open_mllm
+    from vau.scoring.eventvad import EventVadScorer
+
+    if model is None and is_evidence(mllm):
+        raise ConfigError(
+            "scoring.method eventvad needs a model that sees pictures, but mllm.model is 'evidence', the embedded "
+            "narrator; name the address of a server (--set mllm.model=http://localhost:8000) or the folder of a model"
+        )
+    return EventVadScorer(model or open_mllm(mllm), mllm=mllm, events=events, sensitivity=config.sensitivity)
 
 
 def _definitions(config: ScoringConfig) -> Any:
