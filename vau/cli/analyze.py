@@ -12,9 +12,11 @@ import typer
 
 from vau.cli.failures import BAD_INPUT, MISSING, Attempt, Failure, guard
 from vau.cli.inputs import expand
+from vau.cli.live import Watching, watch_live
 from vau.cli.progress import waiting
 from vau.cli.show import clean, console, print_json, show_report, summary
 from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce, with_mllm, with_scorer
+from vau.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,22 @@ def analyze(
             "OpenAI-compatible server, a folder or hub name of a model, or evidence (none). More by --set mllm.*",
         ),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Watch one file or stream (rtsp, rtsps, http, https) as it comes and tell each event as it closes.",
+        ),
+    ] = False,
+    speed: Annotated[
+        float, typer.Option(min=0, max=1000, help="Live, of a file: 1 as fast as it happened, 0 as fast as it goes.")
+    ] = 1.0,
+    give_up_after: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Live: leave a stream that is lost for so long; 0: never.")
+    ] = 0.0,
+    ca_file: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Live: certificates to trust for an encrypted stream.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a video on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only (and the JSON).")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks and log messages.")] = False,
@@ -72,11 +90,19 @@ def analyze(
             configuration(config, settings or (), sample_fps, sensitivity), scorer, anomaly or (), normal or ()
         )
         settled = with_mllm(settled, mllm)
+        if live:
+            if len(videos) != 1:
+                raise InputError(f"--live watches one file or stream, got {len(videos)}")
+            how = Watching(speed, give_up_after, ca_file)
+            watch_live(videos[0], settled, out, how, as_json=as_json, quiet=quiet)
+            return
         from vau.mllm.ready import ready_mllm
         from vau.perception.observe import load_models
         from vau.scoring.load import load_scorer
 
-        loaded = load_scorer(settled.scoring, settled.perception, settled.video)  # what is wrong with it is no video's
+        # What is wrong with the scorer is no video's fault. One that asks the language model waits until that is open.
+        asks = settled.scoring.method == "eventvad" and not settled.scoring.checkpoint
+        loaded = None if asks else load_scorer(settled.scoring, settled.perception, settled.video)
         wanted, failures = _find(videos, output)
         alone = len(wanted) + len(failures) == 1
         done, models, speaker = 0, None, None
@@ -84,6 +110,8 @@ def analyze(
             if wanted:
                 with waiting("opening the language model", quiet or settled.mllm.model == "evidence"):
                     speaker = opened.enter_context(ready_mllm(settled.mllm))
+            if loaded is None:
+                loaded = load_scorer(settled.scoring, mllm=settled.mllm, events=settled.events, model=speaker)
             for video in wanted:
                 attempt = Attempt(debug)
                 with attempt:

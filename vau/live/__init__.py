@@ -1,0 +1,1 @@
+"""Streams watched as they come: events are told as they close, in bounded memory, with gaps told and never bridged."""
