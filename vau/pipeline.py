@@ -5,7 +5,6 @@ Each stage takes and returns the value types of `vau.types`; to change one, chan
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,8 +12,6 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from PIL import Image
 
 from vau.config import Config
 from vau.events.boundaries import segment
@@ -30,8 +27,9 @@ from vau.scoring.camera.watch import CameraScorer
 from vau.scoring.load import load_scorer
 from vau.scoring.pictures import PictureScorer
 from vau.scoring.scorer import Scorer
-from vau.types import FrameBatch, Keyframe, Report, ScoreTrack, VideoInfo
+from vau.types import FrameBatch, Report, ScoreTrack, VideoInfo
 from vau.video import open_stream, probe, read_at
+from vau.video.pictures import with_pictures
 
 Progress = Callable[[str, float], None]
 
@@ -143,7 +141,7 @@ def _analyze(
         keyframes = caes(scores, events, config.sampling, changes)
         if not events:
             keyframes = overview(scores.times_s, scores.scores, config.sampling.keyframes)
-        keyframes = _with_pictures(path, keyframes, config, reliable_seek=not frames.dropped)
+        keyframes = with_pictures(path, keyframes, config, reliable_seek=not frames.dropped)
 
     # Tell: the causal account, every sentence tied to its evidence.
     with clock.stage("tell"):
@@ -194,24 +192,6 @@ class _Clock:
     def report(self, name: str, done: float) -> None:
         if self._progress is not None:
             self._progress(name, min(max(done, 0.0), 1.0))
-
-
-def _with_pictures(
-    path: Path, keyframes: tuple[Keyframe, ...], config: Config, *, reliable_seek: bool
-) -> tuple[Keyframe, ...]:
-    """Returns the keyframes with their JPEG pictures, read a few at a time so that memory stays flat."""
-    pictured: list[Keyframe] = []
-    for start in range(0, len(keyframes), 8):
-        chunk = keyframes[start : start + 8]
-        times = [keyframe.time_s for keyframe in chunk]
-        batch = read_at(path, times, config.video, max_side=config.report.image_side, seek=reliable_seek)
-        for keyframe in chunk:
-            row = int(abs(batch.times_s - keyframe.time_s).argmin())
-            picture = Image.fromarray(batch.images[row])
-            buffer = io.BytesIO()
-            picture.save(buffer, "JPEG", quality=config.report.jpeg_quality)
-            pictured.append(replace(keyframe, jpeg=buffer.getvalue(), width=picture.width, height=picture.height))
-    return tuple(pictured)
 
 
 def _versions() -> tuple[tuple[str, str], ...]:
