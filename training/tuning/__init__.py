@@ -1,0 +1,1 @@
+"""What supervised fine-tuning and GRPO of a multimodal model share: runs, estimates, gates, cards, exports."""
