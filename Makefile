@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := pyproject.toml $(shell find -L vau -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
 SYSTEM := libgl1 libglib2.0-0 opencv-doc
-SYSTEM_TEST := $(SYSTEM) chromium chromium-driver ffmpeg
+SYSTEM_TEST := $(SYSTEM) chromium chromium-driver ffmpeg default-jre-headless
 
 # An editable install, made by `make test`, serves the demo as well; otherwise the demo makes a plain one.
 INSTALLED := $(if $(wildcard $(VENV)/.editable),$(VENV)/.editable,$(VENV)/.installed)
@@ -62,6 +62,6 @@ $(VENV)/.installed: $(VENV)/.made $(SOURCES)
 	@touch $@
 
 $(VENV)/.editable: $(VENV)/.made pyproject.toml
-	$(PIP) --editable '.[dev,eval,decord,yolo,clip,scorers]'
+	$(PIP) --editable '.[dev,eval,decord,yolo,clip,scorers,mllm,serve,train]'
 	@rm -f $(VENV)/.installed
 	@touch $@

@@ -79,6 +79,7 @@ class MllmUnavailable(MllmError):
     `retry_after_s` is the pause that the server asked for, None where it named none.
     """
 
+    exit_code = 3
     retryable = True
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
@@ -89,6 +90,7 @@ class MllmUnavailable(MllmError):
 class MllmTimeout(MllmError):
     """The model did not answer in the time that it was given."""
 
+    exit_code = 3
     retryable = True
 
 

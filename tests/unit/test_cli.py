@@ -221,7 +221,7 @@ def test_a_model_that_is_not_there_is_said_before_the_work(here, analysed):
     with ScriptedServer() as server:
         url = server.url
     done = run("analyze", video(here / "a.mp4"), "--mllm", url, "--set", f"mllm.cache={here / 'kept.sqlite'}")
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "start its server" in done.stderr
     assert analysed == []
     assert not (here / "reports").exists()

@@ -1,4 +1,4 @@
-"""The command line: `vau analyze | ask | demo | doctor | eval | train | weights`; `main` is the installed command."""
+"""The command line, `vau analyze | ask | data | demo | doctor | eval | serve | train | weights`; `main` starts it."""
 
 from vau.cli.app import app, main
 

@@ -14,17 +14,21 @@ import typer
 from vau import __version__
 from vau.cli.analyze import analyze
 from vau.cli.ask import ask
+from vau.cli.data import data
 from vau.cli.demo import demo
 from vau.cli.doctor import doctor
 from vau.cli.evaluate import evaluate
+from vau.cli.score import score
+from vau.cli.serve import serve
 from vau.cli.train import train
 from vau.cli.train_camera import camera
+from vau.cli.train_vlm import register as register_vlm
 from vau.cli.weights import weights
 
 EXIT_CODES = (
     "Exit codes: 0 all went well; 1 an unexpected failure, or the demo's account was wrong; 2 an input or an argument "
-    "cannot be used, or at least one of several videos failed; 3 something is missing on this machine (weights, an "
-    "extra, a system library); 130 interrupted."
+    "cannot be used, or at least one of several videos failed; 3 something is missing (weights, an extra, a system "
+    "library, a model's server); 130 interrupted."
 )
 
 app = typer.Typer(
@@ -40,8 +44,12 @@ app.command()(analyze)
 app.command()(ask)
 app.command()(demo)
 app.command()(doctor)
+app.add_typer(data, name="data")
+evaluate.command()(score)
 app.add_typer(evaluate, name="eval")
+app.command()(serve)
 train.command()(camera)
+register_vlm(train)
 app.add_typer(train, name="train")
 app.add_typer(weights, name="weights")
 

@@ -7,14 +7,12 @@ once. What comes back stands beside the account and changes nothing of the repor
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from vau.config import MllmConfig
 from vau.errors import CacheError, MllmError, ParseError
@@ -23,6 +21,7 @@ from vau.mllm.evidence_text import curve_text, evidence_text, frame_note
 from vau.mllm.interface import Sampling, TimedFrame
 from vau.mllm.meter import Meter, Metered
 from vau.mllm.open import OpenMllm
+from vau.mllm.pictures import small
 from vau.mllm.pool import Outcome, Retries, run_all
 from vau.mllm.prompts import Shown, load_prompt
 from vau.mllm.structured import Structured, ask
@@ -53,7 +52,6 @@ OVERVIEW: tuple[tuple[NarratedRole, str], ...] = (("what", "overview_description
 _RETRIES = Retries()
 _MOST_SENTENCES = 60  # of one reply: twelve items, of which a model may have made several sentences each
 _BEYOND_S = 0.5  # by which a time may lie behind the end of the video, since frames show theirs in tenths
-_QUALITY = 85  # of pictures that are made smaller
 
 
 @dataclass(frozen=True)
@@ -154,20 +152,10 @@ def _frames(keyframes: Sequence[Keyframe], event_id: str, config: MllmConfig) ->
     if len(own) > config.frames:
         own = [own[row] for row in np.linspace(0, len(own) - 1, config.frames).round().astype(int)]
     return [
-        Shown(TimedFrame(_small(item.jpeg, config.image_side), item.time_s), frame_note(item) if event_id else "")
+        Shown(TimedFrame(jpeg, item.time_s), frame_note(item) if event_id else "")
         for item in own
+        if (jpeg := small(item.jpeg, config.image_side)) is not None
     ]
-
-
-def _small(jpeg: bytes, longest: int) -> bytes:
-    """Returns a picture whose longer side has at most so many pixels; the same bytes where it has them already."""
-    with Image.open(io.BytesIO(jpeg)) as image:
-        if max(image.size) <= longest:
-            return jpeg
-        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-        out = io.BytesIO()
-        image.save(out, "JPEG", quality=_QUALITY)
-    return out.getvalue()
 
 
 def _task(
