@@ -82,7 +82,7 @@ def test_from_a_folder_of_clips_to_a_report(clips_dir, weights, tmp_path):
     told = " ".join(claim["text"] for account in report["accounts"] for claim in account["claims"])
     assert "quarrel" not in told  # the class of a training video is no finding
     # A network on the same features: nothing is looked at again.
-    options = ["--method", "sultani", "--steps", "4", "--validation", "0.5", *kept]
+    options = ["--method", "mil", "--steps", "4", "--validation", "0.5", *kept]
     found = runner.invoke(app, ["train", "scorer", str(data), "--out", str(tmp_path / "network"), *options])
     assert found.exit_code == 0, found.output
     assert read_checkpoint(tmp_path / "network")[0].embedder == "efficientnet-lite3"

@@ -122,6 +122,16 @@ def test_a_run_that_was_cut_off_needs_no_force(clips, tmp_path, seen, monkeypatc
     assert read_checkpoint(tmp_path / "out")[0].settings["steps"] == 2
 
 
+def test_mil_is_the_network_of_sultani(clips, tmp_path, seen):
+    pytest.importorskip("torch")
+    found = command(
+        "train", "scorer", clips, "--out", tmp_path / "out", "--method", "mil", "--steps", 2, "--parts", "motion"
+    )
+    assert found.exit_code == 0, found.output
+    card, _ = read_checkpoint(tmp_path / "out")
+    assert (card.kind, card.settings["method"], card.settings["optimiser"]) == ("sultani", "mil", "adagrad")
+
+
 def test_figures_of_few_sources_come_with_a_warning(clips, tmp_path, seen):
     for path in sorted(clips.rglob("*.mp4")):
         if int(path.stem) > 2:

@@ -176,6 +176,19 @@ def test_cross_attention_takes_weights_from_one_and_values_from_the_other():
     assert not torch.allclose(attention(x, values, mask), attention(values, x, mask))
 
 
+def test_gate_keeps_what_a_snippet_and_its_experts_say_of_themselves():
+    gate = build("gs_moe").gate
+    with torch.no_grad():
+        for attention in (gate.from_features, gate.from_scores, gate.block.attention):
+            attention.attention.out_proj.weight.zero_()
+        x, scores, mask = torch.randn(1, 5, 16), torch.rand(1, 5, 3), torch.ones(1, 5, dtype=torch.bool)
+        logits = gate(x, scores, mask)
+        x[:, 2] += torch.randn(16)
+        scores[:, 4] = 1 - scores[:, 4]
+        changed = gate(x, scores, mask) != logits
+    assert changed.tolist() == [[False, False, True, False, True]]
+
+
 def test_gate_hears_every_expert():
     head = build("gs_moe")
     features, mask = batch([5], 5)

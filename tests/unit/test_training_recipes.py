@@ -22,7 +22,7 @@ from vau.training.scorer.trainer import Plan, Training  # noqa: E402
 DIM, CLASSES, WORDS = 16, 2, 16
 _BASE = {"input_size": DIM, "width": 32, "layers": 1, "head_width": 8}
 SMALL = {
-    "sultani": {"hidden": [32, 8]},
+    "mil": {"hidden": [32, 8]},
     "ur-dmu": _BASE,
     "gs-moe": {"base": _BASE, "expert_hidden": 32, "expert_sizes": [32], "gate_hidden": 32, "gate_sizes": [32]},
 }

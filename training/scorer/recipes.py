@@ -22,7 +22,7 @@ from vau.training.scorer.segments import SEGMENTS, to_segments
 from vau.training.scorer.trainer import Draw, balanced
 from vau.types import Float32
 
-Method = Literal["sultani", "topk", "rtfm", "ur-dmu", "gs-moe", "vadclip", "lagovad"]
+Method = Literal["mil", "topk", "rtfm", "ur-dmu", "gs-moe", "vadclip", "lagovad"]
 METHODS: tuple[str, ...] = get_args(Method)
 TEXT_METHODS = TEXT_KINDS  # methods whose networks read class texts
 
@@ -79,7 +79,7 @@ def recipe(method: str, *, dim: int, classes: int, text: Float32 | None = None) 
 
     plain = {"input_size": dim}
     match method:
-        case "sultani":
+        case "mil":  # deep multiple-instance ranking of Sultani et al.
             return Recipe(
                 method, "sultani", plain, sultani.SultaniObjective(), sultani.SETTINGS, SEGMENTS, exactly=True
             )

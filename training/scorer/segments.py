@@ -60,10 +60,10 @@ def to_clips(scores: NDArray[np.floating], clips: int, *, last_clip: bool = True
     return result
 
 
-def segment_bag(bag: Bag, segments: int = SEGMENTS, *, last_clip: bool = True) -> Bag:
+def segment_bag(bag: Bag, segments: int = SEGMENTS, *, last_clip: bool = True, unit: bool = True) -> Bag:
     """Returns the bag of segments of a bag of clips; a segment is abnormal if any of its clips is."""
     labels = None
     if bag.frame_labels is not None:
         bounds = segment_bounds(len(bag.features), segments, last_clip=last_clip)
         labels = np.array([bag.frame_labels[first:stop].any() for first, stop in bounds])
-    return Bag(bag.video, to_segments(bag.features, segments, last_clip=last_clip), bag.label, labels)
+    return Bag(bag.video, to_segments(bag.features, segments, last_clip=last_clip, unit=unit), bag.label, labels)

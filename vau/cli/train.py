@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vau.training.scorer.run import Texts
     from vau.training.scorer.trainer import Log
 
-METHODS = ("auto", "clip-stats", "sultani", "topk", "rtfm", "ur-dmu", "gs-moe", "vadclip", "lagovad")
+METHODS = ("auto", "clip-stats", "mil", "topk", "rtfm", "ur-dmu", "gs-moe", "vadclip", "lagovad")
 
 train = typer.Typer(
     name="train", help="Train an anomaly scorer on your own videos.", no_args_is_help=True, add_completion=False
@@ -44,7 +44,11 @@ def scorer(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the checkpoint.")] = Path("scorer"),
     force: Annotated[bool, typer.Option("--force", help="Replace the checkpoint that OUT holds.")] = False,
     method: Annotated[
-        str, typer.Option(help=f"One of {', '.join(METHODS)}; auto takes clip-stats for up to 400 videos.")
+        str,
+        typer.Option(
+            help=f"One of {', '.join(METHODS)}; auto takes clip-stats for up to 400 videos, ur-dmu for more. "
+            "mil is the deep multiple-instance ranking of Sultani et al."
+        ),
     ] = "auto",
     labels: Annotated[Path | None, typer.Option(help="CSV or JSON lines with the labels.")] = None,
     normal: Annotated[str, typer.Option(help="Label, or name of the folder, that means normal.")] = "normal",

@@ -3,7 +3,8 @@
 No official code is public; the default sizes are the paper's as others reported them. They contradict themselves: these
 layers hold 116 million parameters, 6 in each of 13 experts, where 16 and 0.5 are reported; give smaller ones where
 that matters. The paper's figures are not claimed. Ours: experts speak in logits, and `class_logits` reads them against
-a normal class of logit 0.
+a normal class of logit 0; and each attention of the gate is added to what asks. No source says so, but attention alone
+averages over the video, and the gate then gave all of its snippets one score.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Gate(nn.Module):
             Logits (B, T).
         """
         projected = self.project(scores)
-        attended = [self.from_features(x, projected, mask), self.from_scores(projected, x, mask)]
+        attended = [x + self.from_features(x, projected, mask), projected + self.from_scores(projected, x, mask)]
         result: Tensor = self.score(self.block(torch.cat(attended, dim=-1), mask)).squeeze(-1)
         return result
 
