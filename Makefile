@@ -33,7 +33,7 @@ demo: system-demo $(INSTALLED)
 test: system-test $(VENV)/.editable
 	$(BIN)/vau weights fetch
 	$(BIN)/vau weights fetch yolov8n
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.editable
 	$(BIN)/ruff check .

@@ -1,21 +1,14 @@
-"""Teaches the tiny Qwen2.5-VL to read simulated scenes, and examines it on scenes that it has never seen.
+"""Lessons for the tiny Qwen2.5-VL: a simulated scene as a few pictures, what can be asked of it, and batches of both.
 
 Several questions about one scene share its pictures: each question and its answer sees the pictures and itself alone,
-through the attention mask, so that what is learnt is just what a single question asks for later.
-
-    python -m vau.training.tiny_lessons OUT --steps 800
+through the attention mask, so that what is learnt is just what a single question asks for later. It trains nothing.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
-import math
-import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from string import ascii_uppercase
 
 import cv2
 import numpy as np
@@ -25,19 +18,16 @@ from torch.nn import functional
 
 from vau.training.simulate.questions import Kind, Question, questions
 from vau.training.simulate.scene import simulate
-from vau.training.simulate.world import SCRIPTS
-from vau.training.tiny_sight import GRID, cells, look, see, teach
-from vau.training.tiny_vlm import SIZE, TinyVlm, build, load
+from vau.training.simulate.world import SCRIPTS, Script
+from vau.training.tiny_sight import GRID, cells, see
+from vau.training.tiny_vlm import SIZE, TinyVlm
 
-FRAMES = 6
-EXAMINED: tuple[Kind, ...] = ("class", "abnormal", "part", "colour")
-_OFTEN: tuple[Kind, ...] = ("class", "abnormal", "part", "colour", "who")
-_SOMETIMES: tuple[Kind, ...] = ("what", "why", "when", "cause", "effect")
+FRAMES = 4  # as many as a decision of `transformers serve` may show
+TOKENS = GRID[0] * GRID[1]  # of a picture
+Branch = tuple[str, str]  # a question and what is answered
 _MARK = "@@"
 _PICTURE = "<|image_pad|>"
-TOKENS = GRID[0] * GRID[1]  # of a picture
 _JPEG = (int(cv2.IMWRITE_JPEG_QUALITY), 92)
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,29 +44,6 @@ class Lesson:
         return next((item for item in self.asked if item.kind == kind), None)
 
 
-@dataclass(frozen=True)
-class Mark:
-    """How many questions of one kind were answered rightly."""
-
-    kind: Kind
-    right: int
-    asked: int
-    majority: int  # right if the commonest answer of the examined scenes were always given
-
-    @property
-    def accuracy(self) -> float:
-        """Share of right answers."""
-        return self.right / max(self.asked, 1)
-
-    @property
-    def baseline(self) -> float:
-        """Share of right answers of the majority baseline."""
-        return self.majority / max(self.asked, 1)
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.accuracy:.3f} of {self.asked} right, majority baseline {self.baseline:.3f}"
-
-
 @dataclass(frozen=True, eq=False)
 class Packed:
     """A batch of scenes (B), each with its branches of question and answer behind the pictures; L tokens."""
@@ -91,9 +58,9 @@ class Packed:
     seen: torch.Tensor | None  # tokens of all pictures (tokens, D) where the eye has looked already
 
 
-def make_lesson(script: str, seed: int, *, normal: bool, frames: int = FRAMES) -> Lesson:
+def make_lesson(script: Script, seed: int, *, normal: bool, frames: int = FRAMES) -> Lesson:
     """Simulates a scene and takes frames from it at even distances."""
-    scene = simulate(script, seed, normal=normal, rate=4.0, size=SIZE)  # type: ignore[arg-type]
+    scene = simulate(script, seed, normal=normal, rate=4.0, size=SIZE)
     batch = scene.at((np.arange(frames) + 0.5) / frames * scene.duration_s)
     jpegs = tuple(cv2.imencode(".jpg", image[..., ::-1], _JPEG)[1].tobytes() for image in batch.images)
     times_s = tuple(batch.times_s.tolist())
@@ -101,17 +68,27 @@ def make_lesson(script: str, seed: int, *, normal: bool, frames: int = FRAMES) -
 
 
 def make_lessons(seeds: Sequence[int]) -> list[Lesson]:
-    """Simulates every script and its twin for every seed."""
+    """Simulates every script and its twin for every seed, so that as many scenes are normal as are not."""
     return [
         make_lesson(script, seed, normal=normal) for seed in seeds for script in SCRIPTS for normal in (False, True)
     ]
 
 
+def lettered(question: Question) -> Branch:
+    """Returns a multiple-choice question in the words in which `transformers serve` puts a decision to a model."""
+    letters = ascii_uppercase[: len(question.choices)]
+    lines = [f"{letter}. {choice}" for letter, choice in zip(letters, question.choices, strict=True)]
+    rule = f"Answer with the letter of the option that fits best (A to {letters[-1]}) only."
+    return "\n".join([question.text, "", *lines, rule]), letters[question.choices.index(question.answer)]
+
+
 def pack(
     tiny: TinyVlm,
     lessons: Sequence[Lesson],
-    branches: Sequence[Sequence[tuple[str, str]]],
+    branches: Sequence[Sequence[Branch]],
     seen: torch.Tensor | None = None,
+    *,
+    decisions: bool = False,
 ) -> Packed:
     """Puts scenes with their branches into one batch.
 
@@ -120,13 +97,17 @@ def pack(
         lessons: B scenes.
         branches: for each scene pairs of question and answer.
         seen: tokens of the pictures (B, tokens, D) where the eye has looked already, see `tiny_sight.look`.
+        decisions: puts pictures on lines of their own, as our decisions of `transformers serve` have them, instead of
+            one right after the other.
     """
     tokenizer = tiny.processor.tokenizer
     rows, pixels, grids = [], [], []
     for lesson, pairs in zip(lessons, branches, strict=True):
         content: list[dict[str, str]] = []
+        before, after = (" ", "\n") if decisions else ("", "")
         for time_s in lesson.times_s:
-            content += [{"type": "text", "text": f"<{time_s:.1f} seconds>"}, {"type": "image"}]
+            content += [{"type": "text", "text": f"<{time_s:.1f} seconds>{before}"}, {"type": "image"}]
+            content.append({"type": "text", "text": after})
         content.append({"type": "text", "text": _MARK})
         chat = tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
@@ -206,124 +187,3 @@ def answer_log_probs(tiny: TinyVlm, packed: Packed) -> tuple[torch.Tensor, torch
     logits = tiny.model.lm_head(hidden[where[:, 0], where[:, 1] - 1])
     loss = functional.cross_entropy(logits.float(), packed.ids[where[:, 0], where[:, 1]], reduction="none")
     return -loss, where
-
-
-def train(
-    tiny: TinyVlm,
-    lessons: Sequence[Lesson],
-    *,
-    eye_steps: int,
-    steps: int,
-    batch: int = 8,
-    rate: float = 1.5e-3,
-    seed: int = 0,
-) -> list[float]:
-    """Trains the eye, then the language model on what the eye sees; returns the loss of every step of the latter.
-
-    Args:
-        tiny: trained in place.
-        lessons: what to learn from; each is seen mirrored too.
-        eye_steps: of `tiny_sight.teach`.
-        steps: of the language model by AdamW with a warm-up and a cosine; the rate falls to its fiftieth over them.
-        batch: scenes a step.
-        rate: highest learning rate.
-        seed: of the order, the choice of questions and the mirroring.
-    """
-    random = np.random.default_rng(seed)
-    tiny.model.train()
-    teach(tiny, lessons, steps=eye_steps, seed=seed)
-    tokens = torch.cat([look(tiny, lessons, flip=flip) for flip in (False, True)])
-    optimizer = _optimizer(tiny, rate)
-    losses: list[float] = []
-    begun = time.monotonic()
-    order = _order(random, len(lessons))
-    for step in range(steps):
-        cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 40) * (0.02 + 0.98 * cosine)
-        numbers = [next(order) for _ in range(batch)]
-        chosen = [lessons[number] for number in numbers]
-        branches = [_choose(lesson, random, tiny.processor.tokenizer.eos_token) for lesson in chosen]
-        shown = torch.tensor(numbers) + len(lessons) * torch.from_numpy(random.integers(0, 2, batch))
-        packed = pack(tiny, chosen, branches, tokens[shown])
-        with torch.autocast("cpu", torch.bfloat16):  # 1.7 times as fast on a CPU that has it
-            log_probs, where = answer_log_probs(tiny, packed)
-        # Every answer counts alike, however many words it has.
-        branch = packed.answers[where[:, 0], where[:, 1]] + where[:, 0] * (packed.answers.max() + 1)
-        _, position, count = branch.unique(return_inverse=True, return_counts=True)
-        loss = -(log_probs / count[position]).sum() / len(count)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(tiny.model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(float(loss.detach()))
-        if len(losses) % 25 == 0:
-            _log.info("step %d, %.0f s, loss %.3f", len(losses), time.monotonic() - begun, np.mean(losses[-25:]))
-    tiny.model.eval()
-    return losses
-
-
-def _optimizer(tiny: TinyVlm, rate: float) -> torch.optim.AdamW:
-    """Returns an optimizer of the language model alone, which decays matrices and no norms."""
-    weights = list(tiny.model.model.language_model.parameters())
-    decayed, others = ([w for w in weights if (w.ndim > 1) == matrix] for matrix in (True, False))
-    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
-
-
-def _order(random: np.random.Generator, count: int) -> Iterator[int]:
-    while True:
-        yield from random.permutation(count).tolist()
-
-
-def _choose(lesson: Lesson, random: np.random.Generator, end: str) -> list[tuple[str, str]]:
-    kinds = [*_OFTEN, str(random.choice(_SOMETIMES))]
-    asked = [lesson.question(kind) for kind in kinds]  # type: ignore[arg-type]
-    return [(question.text, question.answer + end) for question in asked if question is not None]
-
-
-def examine(tiny: TinyVlm, lessons: Sequence[Lesson], kinds: Sequence[Kind] = EXAMINED) -> list[Mark]:
-    """Asks multiple-choice questions and takes the likeliest of their choices as the answer."""
-    right: Counter[str] = Counter()
-    truth: dict[Kind, Counter[str]] = {kind: Counter() for kind in kinds}
-    for lesson in lessons:
-        asked = [question for kind in kinds if (question := lesson.question(kind)) is not None]
-        pairs = [(question.text, choice) for question in asked for choice in question.choices]
-        packed = pack(tiny, [lesson], [pairs])
-        with torch.no_grad():
-            log_probs, where = answer_log_probs(tiny, packed)
-        totals = torch.zeros(len(pairs)).index_add_(0, packed.answers[0, where[:, 1]] - 1, log_probs)
-        for question in asked:
-            own, totals = totals[: len(question.choices)], totals[len(question.choices) :]
-            truth[question.kind][question.answer] += 1
-            right[question.kind] += question.choices[int(own.argmax())] == question.answer
-    return [Mark(kind, right[kind], truth[kind].total(), max(truth[kind].values(), default=0)) for kind in kinds]
-
-
-def main() -> None:
-    """Trains on one thread, examines, saves and reads back."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="folder for the trained model")
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--eye-steps", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=60, help="scenes of every script and twin to learn from")
-    parser.add_argument("--held-out", type=int, default=12, help="the same, to examine on")
-    parser.add_argument("--from", dest="start", type=Path, help="a model to go on training")
-    given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    learnt, unseen = make_lessons(range(given.seeds)), make_lessons(range(10_000, 10_000 + given.held_out))
-    tiny = build() if given.start is None else load(given.start)
-    _log.info("%d weights, %d scenes to learn from, %d to examine on", tiny.parameters, len(learnt), len(unseen))
-    losses = train(tiny, learnt, eye_steps=given.eye_steps, steps=given.steps)
-    tiny.save(given.out)
-    again = load(given.out)
-    _log.info("%d steps, last loss %.3f", len(losses), np.mean(losses[-25:]))
-    for name, lessons in (("learnt", learnt[: len(unseen)]), ("held out", unseen)):
-        for mark in examine(again, lessons):
-            _log.info("%s %s", name, mark)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,7 @@
 """A tiny Qwen2.5-VL with its own tokenizer, image processor and chat template, for tests of the whole way of a model.
 
-It has the architecture of Qwen2.5-VL (arXiv 2502.13923) at about 3 million parameters. `tiny_lessons` trains it on
-simulated scenes; it has not been shown yet that it reads them better than the most frequent answer does. It is for
-tests of the machinery: never use it on real video.
+It has the architecture of Qwen2.5-VL (arXiv 2502.13923) at about 3 million parameters. `tiny_school` trains it on
+simulated scenes and examines what it reads off them. It is for tests of the machinery: never use it on real video.
 """
 
 from __future__ import annotations
@@ -155,11 +154,11 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
     number = tokenizer.convert_tokens_to_ids
     text: dict[str, Any] = {
         "vocab_size": len(tokenizer),
-        "hidden_size": 160,
+        "hidden_size": 192,
         "intermediate_size": 448,
         "num_hidden_layers": 4,
-        "num_attention_heads": 5,
-        "num_key_value_heads": 5,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 6,
         "max_position_embeddings": 8192,
         "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [4, 6, 6]},
         "bos_token_id": number(_END),
@@ -170,9 +169,9 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
     vision: dict[str, Any] = {
         "depth": 4,
         "hidden_size": 128,
-        "intermediate_size": 352,
+        "intermediate_size": 384,
         "num_heads": 4,
-        "out_hidden_size": 160,
+        "out_hidden_size": 192,
         "window_size": 112,
         "fullatt_block_indexes": [1, 3],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from vau.training import tiny_lessons, tiny_sight, tiny_vlm  # noqa: E402
+from vau.training import tiny_lessons, tiny_school, tiny_sight, tiny_vlm  # noqa: E402
 from vau.training.simulate.scene import simulate  # noqa: E402
 from vau.training.simulate.tracks import tracks  # noqa: E402
 
@@ -111,14 +112,45 @@ def test_the_local_backend_scores_as_the_lessons_do(tiny, lessons, tmp_path):
 def test_it_learns_one_scene_by_heart():
     torch.set_num_threads(1)
     lesson = tiny_lessons.make_lesson("fall", 3, normal=False, frames=1)
-    losses = tiny_lessons.train(tiny_vlm.build(seed=2), [lesson], eye_steps=2, steps=60, batch=1, rate=2e-3)
-    assert np.mean(losses[-3:]) < 0.6 * losses[0]
+    recipe = tiny_school.Recipe(eye_steps=2, picture_steps=5, steps=60, batch=1)
+    losses = tiny_school.train(tiny_vlm.build(seed=2), [lesson], recipe)
+    assert len(losses) == 65 and np.mean(losses[-3:]) < 0.6 * losses[5]
 
 
-def test_marks_know_the_majority(tiny, lessons):
-    marks = {mark.kind: mark for mark in tiny_lessons.examine(tiny, lessons, ("class", "abnormal"))}
-    assert marks["class"].asked == 2 and marks["class"].majority == 1 and marks["abnormal"].baseline == 0.5
-    assert "majority baseline" in str(marks["class"])
+def test_marks_know_the_best_guess_and_their_interval(tiny, lessons):
+    marks = {mark.kind: mark for mark in tiny_school.examine(tiny, lessons, ("class", "abnormal"))}
+    assert marks["class"].asked == 2 and marks["class"].guessed == 1 and marks["abnormal"].baseline == 0.5
+    assert "best guess" in str(marks["class"])
+    low, high = tiny_school.Mark("class", 81, 100, 50).interval  # by R's prop.test without correction
+    assert (low, high) == (pytest.approx(0.7222, abs=1e-3), pytest.approx(0.8749, abs=1e-3))
+
+
+def test_controls_change_the_pictures_alone(lessons):
+    grey, other = (tiny_school._shown(lessons, pictures) for pictures in ("grey", "other"))
+    assert len({jpeg for lesson in grey for jpeg in lesson.jpegs}) == 1
+    assert [lesson.jpegs for lesson in other] == [lesson.jpegs for lesson in lessons[::-1]]
+    for changed in (grey, other):
+        assert [lesson.times_s for lesson in changed] == [lesson.times_s for lesson in lessons]
+        assert [lesson.asked for lesson in changed] == [lesson.asked for lesson in lessons]
+
+
+@pytest.mark.skipif(find_spec("transformers.decision") is None, reason="this transformers has no decisions")
+def test_lessons_put_decisions_as_the_server_does(tiny, lessons):
+    """Token by token what `transformers serve` makes of our own decision requests."""
+    from transformers.decision import DecisionConfig, prepare_inputs
+
+    from vau.mllm.candidates import decision_body
+    from vau.mllm.interface import Message, TimedFrame
+
+    lesson = lessons[0]
+    question = lesson.question("part")
+    frames = [TimedFrame(jpeg, time_s) for jpeg, time_s in zip(lesson.jpegs, lesson.times_s, strict=True)]
+    body = decision_body("tiny", (Message.of("user", *frames, question.text),), question.choices)
+    processor = tiny_vlm.build(seed=0, texts=TEXTS).processor  # a copy: the library adds tokens to it
+    ((inputs, _),) = prepare_inputs(DecisionConfig(), body, processor)
+    branch = tiny_lessons.lettered(question)
+    packed = tiny_lessons.pack(tiny, [lesson], [[branch]], decisions=True)
+    assert packed.ids[0].tolist() == [*inputs["input_ids"][0].tolist(), *tiny.processor.tokenizer(branch[1]).input_ids]
 
 
 def test_the_eye_learns_to_name_what_it_sees(lessons):
@@ -148,3 +180,17 @@ def test_tokens_that_were_looked_at_before_say_the_same(tiny, lessons):
         known = tiny_lessons.pack(tiny, lessons, [[("Which?", "yes")]] * 2, tiny_sight.look(tiny, lessons))
         again, _ = tiny_lessons.answer_log_probs(tiny, known)
     torch.testing.assert_close(fresh, again, atol=2e-5, rtol=1e-4)
+
+
+def test_a_picture_is_told_by_bodies_with_their_colours():
+    shown = np.zeros((2, 3, len(tiny_sight.NAMES)), bool)
+    for name in ("person", "red", "lying"):
+        shown[0, 1, tiny_sight.NAMES.index(name)] = True
+    shown[1, 2, tiny_sight.NAMES.index("bench")] = True
+    assert tiny_sight.told(shown) == "red person, lying, bench."
+
+
+def test_taught_tokens_have_the_size_of_words_in_the_language_model(lessons):
+    pupil = tiny_vlm.build(seed=4, texts=TEXTS)
+    tiny_sight.teach(pupil, lessons[:1], steps=3)
+    assert 0.3 < float(tiny_sight.look(pupil, lessons[:1]).std()) < 1.3
