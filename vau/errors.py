@@ -97,6 +97,8 @@ class MllmTimeout(MllmError):
 class MllmRefused(MllmError):
     """The model's server refused the request: asking again would not help, another key, model or prompt may."""
 
+    exit_code = 2
+
 
 class MllmCancelled(MllmError):
     """The call was given up on this side before the model answered."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from vau.config import Config
 from vau.events.boundaries import segment
 from vau.events.spans import find_events
+from vau.memory import give_back
 from vau.mllm.open import OpenMllm
 from vau.mllm.ready import ready_mllm
 from vau.perception.observe import Models, load_models, look_through
@@ -113,6 +114,7 @@ def _analyze(
         if not borrowed:
             # Hundreds of megabytes, which an hour of what was seen has better use for.
             del passing, models
+            give_back()
         seen = looks.observations(info.duration_s)
 
     # Relate: who does what to whom, and when that changes.

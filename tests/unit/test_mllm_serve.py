@@ -282,16 +282,26 @@ def test_the_dry_run_prints_a_line_for_the_shell(model):
     assert words[-2:] == ["--seed", "3"]
 
 
+def heed_interrupts():
+    # A shell that starts the tests in the background has them ignore interrupts, and children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_command_ends_on_request_and_its_children_too(model, tmp_path):
     port = free_port()
     program = fake_vllm.write(tmp_path)
     command = [sys.executable, "-m", "vau", "serve", str(model), "--port", str(port), "--executable", str(program)]
     for number in (signal.SIGINT, signal.SIGTERM):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+        ) as process:
             assert process.stdout is not None
-            ready, use = process.stdout.readline(), process.stdout.readline()
-            process.send_signal(number)
-            _, said = process.communicate(timeout=30)
+            try:
+                ready, use = process.stdout.readline(), process.stdout.readline()
+                process.send_signal(number)
+                _, said = process.communicate(timeout=30)
+            finally:
+                process.kill()
         assert ready.startswith(f"Ready: http://127.0.0.1:{port}  (model tiny model)")
         assert f"vau analyze VIDEO --mllm http://127.0.0.1:{port}" in use
         assert process.returncode == 130 and "interrupted" in said

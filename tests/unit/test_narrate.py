@@ -344,7 +344,7 @@ def over_http(behaviour: play.Behaviour, script: Sequence[play.Behaviour] = (), 
 
 
 def test_over_http_pictures_are_data_urls_and_the_schema_is_asked_for() -> None:
-    told, server = over_http(play.reply(FALL))
+    told, server = over_http(play.reply(FALL, latency_s=0.3))
     assert not told.failures and told.paid == 8
     for request in server.chats:
         urls = re.findall(r'"url": "([^"]{0,40})', json.dumps(request.body))

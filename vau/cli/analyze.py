@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from vau.cli.progress import waiting
 from vau.cli.show import clean, console, print_json, show_report, summary
 from vau.cli.work import DEFAULT_OUT, Result, configuration, log_to_stderr, produce, with_mllm, with_scorer
 from vau.errors import InputError
+
+if TYPE_CHECKING:
+    from vau.narration import Narration
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,15 @@ def analyze(
         ),
     ] = False,
     speed: Annotated[
-        float, typer.Option(min=0, max=1000, help="Live, of a file: 1 as fast as it happened, 0 as fast as it goes.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=0, max=1000, help="Live, of a file: 1, as fast as it happened, is usual; 0 as fast as it goes."
+        ),
+    ] = None,
     give_up_after: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Live: leave a stream that is lost for so long; 0: never.")
-    ] = 0.0,
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Live: leave a stream that is lost for so long; else never."),
+    ] = None,
     ca_file: Annotated[
         Path | None, typer.Option(metavar="PEM", help="Live: certificates to trust for an encrypted stream.")
     ] = None,
@@ -93,9 +100,11 @@ def analyze(
         if live:
             if len(videos) != 1:
                 raise InputError(f"--live watches one file or stream, got {len(videos)}")
-            how = Watching(speed, give_up_after, ca_file)
+            how = Watching(1.0 if speed is None else speed, give_up_after or 0.0, ca_file)
             watch_live(videos[0], settled, out, how, as_json=as_json, quiet=quiet)
             return
+        if (speed, give_up_after, ca_file) != (None, None, None):
+            raise InputError("--speed, --give-up-after and --ca-file are for --live alone")
         from vau.mllm.ready import ready_mllm
         from vau.perception.observe import load_models
         from vau.scoring.load import load_scorer
@@ -145,12 +154,22 @@ def _find(given: Sequence[str], output: Output) -> tuple[list[Path], list[tuple[
 
 
 def _tell(result: Result, video: Path, output: Output) -> None:
+    told = result.report.narration
+    if told is not None and any(event.failures for event in told.events):
+        typer.echo(f"warning: {clean(video)}: {_untold(told)}", err=True)
     if output.as_json:
         print_json(summary(result, video))
     elif not output.quiet:
         screen = console()
         show_report(result.report, result.html, screen)
         screen.print()
+
+
+def _untold(told: Narration) -> str:
+    """Returns what the language model did not tell; the report has the reasons."""
+    if any(event.sentences for event in told.events):
+        return "the language model told some parts only, see the report"
+    return "the language model told nothing, see the report; the account of what was measured is whole"
 
 
 def _tell_failure(name: str, failure: Failure, output: Output) -> None:

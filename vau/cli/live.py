@@ -70,6 +70,8 @@ def watch_live(
     if config.scoring.checkpoint or config.scoring.method != "signals":
         named = config.scoring.checkpoint or config.scoring.method
         raise ConfigError(f"a stream is watched by the training-free scorer alone, not by {named!r}; leave it out")
+    if config.mllm.model != "evidence":
+        raise ConfigError("a stream is told from what is measured alone; leave out --mllm (mllm.model) with --live")
     address = Address(text)
     how = how or Watching()
     if how.ca_file is not None and not how.ca_file.is_file():

@@ -68,7 +68,9 @@ def serve(
 ) -> None:
     """Starts a model's server, waits until it is ready, and says how to use it; Ctrl-C ends it.
 
-    It listens to this machine alone, fetches no address that a request names, and loads no pickled weights (vLLM).
+    It listens to this machine alone, unless told otherwise. vLLM is started so that it fetches no address that a
+    request names and loads no pickled weights. `transformers serve` cannot be kept from either, nor from loading other
+    models on request, and has no key: it is for this machine and people whom you trust.
     """
     with guard(debug):
         log_to_stderr(debug)

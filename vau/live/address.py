@@ -77,6 +77,8 @@ class Address:
         options = {"protocol_whitelist": _PROTOCOLS[scheme], "format_whitelist": _DEMUXERS}
         if scheme.startswith("rtsp"):
             options["rtsp_transport"] = "tcp"  # what is lost on the way would be seen as motion
+        else:
+            options["max_redirects"] = "0"  # the user named this host and no other
         if self.encrypted:  # FFmpeg trusts everyone unless it is told not to
             options |= {"tls_verify": "1", "ca_file": certifi.where() if ca_file is None else str(ca_file)}
         return options

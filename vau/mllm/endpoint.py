@@ -34,7 +34,10 @@ class Endpoint:
     api_key: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url.strip())
+        try:
+            parts = urlsplit(self.url.strip())
+        except ValueError as error:
+            raise ConfigError(f"the address {_shown(self.url)!r} of the model's server is none: {error}") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or "\\" in self.url:
             raise ConfigError(
                 f"the model's server needs an address such as http://localhost:8000/v1, got {_shown(self.url)!r}"
