@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sample_report import hostile_report
-from tests.unit.claim_reports import REPORTS
+from tests.unit.account_scenes import build, track
+from tests.unit.claim_reports import REPORTS, report_of
 from vau.reasoning.claimcheck import check, split_sentences
+from vau.types import Event, Relation
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "claim_corpus.yaml").read_text(encoding="utf-8"))
 # What each part reaches now, after the rules were mended by it; the file says what was right at first sight.
@@ -77,6 +79,72 @@ def test_known_verdicts(text: str, verdict: str, evidence: str | None) -> None:
     found = only("street", text)
     assert (found.verdict, evidence is None or evidence in found.evidence) == (verdict, True), found
     assert found.reasons
+
+
+FALL = build(
+    7.9,
+    (track(1, "person", 0, 7.8), track(2, "person", 6.8, 7.8)),
+    (Relation("R1", 1, "fell", None, 2.7, 3.7, 0.95), Relation("R2", 1, "lying", None, 3.5, 7.8, 0.85)),
+    (Event("E1", 1.7, 3.7, 3.2, 0.9),),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        # A deed that is taken back, or only tried.
+        ("Person 1 almost fell.", "contradicted"),
+        ("Person 1 nearly fell but caught himself.", "contradicted"),
+        ("Person 1 narrowly avoided a fall.", "contradicted"),
+        ("Person 1 pretended to fall.", "not checkable"),
+        ("Person 1 tried to fall.", "not checkable"),
+        ("Person 1 was about to fall.", "not checkable"),
+        ("Person 1 seemed to fall.", "not checkable"),
+        ("Person 2 almost fell.", "not checkable"),
+        ("Person 1 lay on the ground and pretended to fall.", "unsupported"),
+        # Bounds and order.
+        ("Person 1 lay on the ground before the fall.", "contradicted"),
+        ("Person 1 lay on the ground before he fell.", "contradicted"),
+        ("Person 1 was lying on the ground when he fell.", "contradicted"),
+        ("Person 1 lay on the ground from 0:00 to 0:03.", "unsupported"),
+        ("Person 1 lay on the ground from 0:01 to 0:07.8.", "unsupported"),
+        ("Person 1 lay on the ground before 3 seconds.", "contradicted"),
+        ("Person 1 fell before 2 seconds.", "contradicted"),
+        ("Person 1 fell after 6 seconds.", "contradicted"),
+        ("Person 1 lay on the ground throughout the video.", "unsupported"),
+        ("Person 1 stayed on his feet the whole time.", "contradicted"),
+        ("Person 1 did not stay on his feet.", "supported"),
+        # More than the evidence shows.
+        ("Person 1 fell at 0:03.2 and then walked away.", "contradicted"),
+        ("Person 1 fell at the top of the picture.", "unsupported"),
+        ("Person 1 fell off a ladder.", "unsupported"),
+        ("Person 1 fell into the water.", "unsupported"),
+        ("Person 1 fell at night in the rain.", "unsupported"),
+        ("Person 1 fell backwards down the stairs.", "unsupported"),
+        ("Person 1 fell asleep.", "unsupported"),
+        # Who is there.
+        ("Person 1 fell while person 2 watched.", "contradicted"),
+        ("Person 1 fell next to person 2.", "contradicted"),
+        ("Person 1 fell as person 2 entered.", "contradicted"),
+        ("Person 1 fell after person 2 came in.", "contradicted"),
+        ("Two people were seen throughout.", "contradicted"),
+        ("Two people were seen at 0:02.", "contradicted"),
+        # What is true stays supported.
+        ("Person 1 fell and lay on the ground.", "supported"),
+        ("Person 1 fell at 0:03, then lay on the ground until the end.", "supported"),
+        ("Person 1 fell before lying on the ground from 0:03.5 to 0:07.8.", "supported"),
+        ("Person 1 fell after 2 seconds.", "supported"),
+        ("Person 1 fell before 0:05.", "supported"),
+        ("Person 1 fell between 0:02 and 0:04.", "supported"),
+        ("Person 1 was visible throughout the video.", "supported"),
+        ("Person 2 came in after person 1 fell.", "supported"),
+        ("Two people were seen at 0:07.", "supported"),
+        ("Person 1 almost immediately fell.", "supported"),
+    ],
+)
+def test_only_what_is_covered_whole_is_supported(text: str, verdict: str) -> None:
+    found = check(report_of(FALL), text).sentences[0]
+    assert found.verdict == verdict, found
 
 
 def test_hedged_and_overstated_are_said() -> None:

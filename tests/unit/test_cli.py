@@ -227,6 +227,12 @@ def test_a_model_that_is_not_there_is_said_before_the_work(here, analysed):
     assert not (here / "reports").exists()
 
 
+def test_what_a_model_could_not_tell_is_said_even_to_the_quiet(here, analysed):
+    done = run("analyze", video(here / "a.mp4", "narrated"), "--quiet")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("warning: ") and "told some parts only" in done.stderr
+
+
 def test_a_model_that_is_no_model_is_a_wrong_argument(here, analysed):
     done = run("analyze", video(here / "a.mp4"), "--mllm", "localhost:8000")
     assert done.exit_code == 2

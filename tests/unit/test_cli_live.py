@@ -151,6 +151,7 @@ def test_what_cannot_be_watched_is_an_error(tmp_path):
         (["ftp://user:geheim@cam/1"], "rtsp, rtsps, http, https"),
         (["rtsp://cam/1", "--ca-file", "none.pem"], "no file of certificates"),
         (["a.mp4", "--set", "scoring.method=themis"], "training-free"),
+        (["a.mp4", "--mllm", "http://127.0.0.1:1"], "leave out --mllm"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_watch(arguments, words, tmp_path):
@@ -170,3 +171,9 @@ def test_the_command_hands_its_options_over(tmp_path, monkeypatch):
     ((text, config, out, how), rest) = given[0]
     assert (text, out, how) == ("rtsp://cam/1", tmp_path, Watching(0.0, 60.0, pem))
     assert config.scoring.sensitivity == 0.7 and rest == {"as_json": True, "quiet": False}
+
+
+@pytest.mark.parametrize("option", [("--speed", "2"), ("--give-up-after", "9"), ("--ca-file", "some.pem")])
+def test_options_of_live_alone_mean_nothing_without_it(option, tmp_path):
+    found = CliRunner().invoke(app, ["analyze", "a.mp4", *option, "-o", str(tmp_path / "out")])
+    assert found.exit_code == 2 and "for --live alone" in found.output

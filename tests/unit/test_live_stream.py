@@ -74,6 +74,12 @@ def elsewhere(camera: Camera) -> None:
     camera.end_headers()
 
 
+def another_host(camera: Camera) -> None:
+    camera.send_response(302)
+    camera.send_header("Location", f"http://localhost:{camera.server.server_port}/there")
+    camera.end_headers()
+
+
 def playlist(camera: Camera) -> None:
     camera.start("application/vnd.apple.mpegurl")
     camera.wfile.write(b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n")
@@ -174,6 +180,13 @@ def test_a_stream_that_falls_silent_counts_as_lost(camera):
     items = list(stream_of(camera, Connecting(first_s=0.1, give_up_s=0.5, open_s=3.0, silent_s=1.0)))
     assert kinds(items) == ["Begun", "Frame", "Lost", "Gap"]
     assert time.monotonic() - started < 15
+
+
+def test_another_host_is_not_gone_to(camera):
+    camera.plays = [another_host, whole]
+    with pytest.raises(VideoOpenError):
+        list(stream_of(camera))
+    assert "/there" not in camera.asked
 
 
 @pytest.mark.parametrize("play", [refuse, elsewhere, playlist])

@@ -120,6 +120,7 @@ def test_base_url_of_other_servers(given: str, api: str, root: str) -> None:
         "file:///etc/passwd",
         "http://",
         "http://user:pw@host",
+        "http://[::1",
         "http://host:99999",
         "http://host?a=b",
     ],

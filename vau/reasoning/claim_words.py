@@ -31,6 +31,12 @@ class Words:
     unsaid: re.Pattern[str]
     causes: re.Pattern[str]
     signals: re.Pattern[str]
+    upright: re.Pattern[str]
+    whole: re.Pattern[str]
+    nearly: re.Pattern[str]
+    attempts: re.Pattern[str]
+    harmless_phrases: re.Pattern[str]
+    harmless: re.Pattern[str]
     deeds: frozenset[str]
     minds: frozenset[str]
     more_deeds: re.Pattern[str]
@@ -75,6 +81,12 @@ def words() -> Words:
         unsaid=re.compile(data["unsaid"]),
         causes=re.compile(data["causes"]),
         signals=re.compile(data["signals"]),
+        upright=re.compile(data["upright"]),
+        whole=re.compile(data["whole"]),
+        nearly=re.compile(data["nearly"]),
+        attempts=re.compile(data["attempts"]),
+        harmless_phrases=re.compile(rf"\b(?:{'|'.join(data['harmless_phrases'])})(?!\w)"),
+        harmless=re.compile(rf"\b(?:{'|'.join(data['harmless'])})\b"),
         deeds=frozenset(data["deeds"]),
         minds=frozenset(data["minds"]),
         more_deeds=re.compile(data["more_deeds"]),

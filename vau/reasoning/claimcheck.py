@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vau.reasoning.clause_check import Finding, Verdict, check_clause
-from vau.reasoning.language import LIKELY, clock, join_words
+from vau.reasoning.language import LIKELY, clock, join_words, span
 from vau.reasoning.ledger import Ledger
 from vau.reasoning.statements import MAX_CHARACTERS, Statement, read, split_unsaid
 from vau.types import Claim, Report, Role
 
 MAX_SENTENCES = 200
 _ORDER_S = 0.5  # by which an order may be off
+_THERE_S = 1.5  # by which a track may begin too late or end too early
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])|\n+")
 
@@ -86,9 +87,9 @@ def _sentence(ledger: Ledger, text: str) -> CheckedSentence:
     statement = split_unsaid(read(text, ledger.duration_s, ledger.report.video.nominal_fps))
     of_clause = [check_clause(ledger, clause) for clause in statement.clauses]
     findings = [*_facts(ledger, statement), *(item for item in of_clause if item is not None)]
-    findings += _order(statement, of_clause)
+    findings += [*_order(statement, of_clause), *_company(ledger, statement, of_clause)]
     if all(item.verdict == "supported" for item in findings):
-        findings += _beyond(statement)
+        findings += _beyond(statement, of_clause)
     return _judge(statement, findings)
 
 
@@ -136,14 +137,35 @@ def _facts(ledger: Ledger, statement: Statement) -> list[Finding]:
     return [Finding("contradicted", reason, confidence=1.0) for reason in dict.fromkeys(wrong)]
 
 
-def _beyond(statement: Statement) -> list[Finding]:
+def _beyond(statement: Statement, of_clause: Sequence[Finding | None]) -> list[Finding]:
     """Returns what a sentence adds to what the evidence shows and that changes what it claims."""
     found = [Finding("unsupported", f"no evidence shows {name}") for name in statement.deeds]
     if statement.clauses:
         found += [Finding("unsupported", f"no evidence can show {name}") for name in statement.minds]
     if statement.unexplained and statement.clauses:
         found.append(Finding("unsupported", "the cause it gives is not in the evidence"))
+    if any(item is not None for item in of_clause):
+        tried = any(clause.unreal for clause in statement.clauses)
+        found += [Finding("unsupported", "no evidence can show what was only tried or seemed so")] * tried
+        unread = dict.fromkeys(word for clause in statement.clauses for word in clause.unread)
+        if unread:
+            quoted = join_words([f'"{word}"' for word in unread])
+            found.append(Finding("unsupported", f"no evidence is compared with {quoted}"))
     return found
+
+
+def _company(ledger: Ledger, statement: Statement, of_clause: Sequence[Finding | None]) -> list[Finding]:
+    """Returns who is said to be there while something happens and was tracked at another time only."""
+    wrong = []
+    for clause, finding in zip(statement.clauses, of_clause, strict=True):
+        if finding is None or finding.verdict != "supported" or not finding.times_s or clause.negated:
+            continue
+        for item in clause.beside:
+            track = ledger.tracks.get(item)
+            if track and not any(track.start_s - _THERE_S <= time <= track.end_s + _THERE_S for time in finding.times_s):
+                text = f"{track.name} was tracked {span(track.start_s, track.end_s)}"
+                wrong.append(Finding("contradicted", text, (f"T{item}",), (track.start_s,), track.confidence))
+    return wrong
 
 
 def _order(statement: Statement, of_clause: Sequence[Finding | None]) -> list[Finding]:
@@ -152,8 +174,20 @@ def _order(statement: Statement, of_clause: Sequence[Finding | None]) -> list[Fi
         one, other = of_clause[first], of_clause[second]
         if one is None or other is None or one.starts is None or other.starts is None:
             continue
-        if one.starts[0] > other.starts[1] + _ORDER_S:
+        if one.evidence and one.evidence == other.evidence:
+            wrong.append(Finding("unsupported", f"{one.evidence[0]} is one deed, not two", one.evidence, one.times_s))
+        elif one.starts[0] > other.starts[1] + _ORDER_S:
             text = f"the order is the other way round: {clock(other.starts[1])} comes before {clock(one.starts[0])}"
+            wrong.append(
+                Finding("contradicted", text, (*one.evidence, *other.evidence), (*one.times_s, *other.times_s), 0.7)
+            )
+    for first, second in statement.together:
+        one, other = of_clause[first], of_clause[second]
+        if one is None or other is None or one.lasts is None or other.lasts is None:
+            continue
+        earlier, later = sorted((one.lasts, other.lasts))
+        if later[0] > earlier[1] + _THERE_S:
+            text = f"not at the same time: {clock(earlier[1])} is over before {clock(later[0])}"
             wrong.append(
                 Finding("contradicted", text, (*one.evidence, *other.evidence), (*one.times_s, *other.times_s), 0.7)
             )

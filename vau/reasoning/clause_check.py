@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vau.reasoning.language import LIKELY, clock, join_words, number, span
 from vau.reasoning.ledger import GROUPS, TOLERANCE_S, Ledger, lasts, length_agrees, single, when
 from vau.reasoning.statements import Actor, Clause
 from vau.relations.vocabulary import PREDICATES
-from vau.types import Event, Relation
+from vau.types import Event, Relation, Track
 
 Verdict = Literal["supported", "unsupported", "contradicted", "not checkable"]
 _PEAK_S = 1.5
@@ -32,11 +32,14 @@ class Finding:
     times_s: tuple[float, ...] = ()
     confidence: float = 0.0
     starts: tuple[float, float] | None = None  # earliest and latest start of what supports it
+    lasts: tuple[float, float] | None = None  # from the earliest start to the latest end of it
 
 
 def check_clause(ledger: Ledger, clause: Clause) -> Finding | None:
     """Returns what the report says to a clause, None where the clause names nothing to look for."""
     kind = clause.mention.kind
+    if clause.unreal:
+        return _unreal(ledger, clause)
     if kind == "relation":
         return _relation(ledger, clause)
     if kind == "event":
@@ -46,6 +49,14 @@ def check_clause(ledger: Ledger, clause: Clause) -> Finding | None:
     if kind == "peak":
         return _peak(ledger, clause)
     return _presence(ledger, clause)
+
+
+def _unreal(ledger: Ledger, clause: Clause) -> Finding | None:
+    """Checks a deed that "almost" happened, which contradicts that it did; an attempt cannot be checked."""
+    if clause.mention.kind != "relation" or clause.unreal != "nearly" or clause.negated:
+        return None
+    denied = _relation(ledger, replace(clause, negated=True, unreal=""))
+    return denied if denied.verdict == "contradicted" else None
 
 
 def _relation(ledger: Ledger, clause: Clause) -> Finding:
@@ -211,6 +222,7 @@ def _event(ledger: Ledger, clause: Clause) -> Finding:
         (best.peak_s,),
         best.score,
         starts,
+        (starts[0], max(item.end_s for item in timed)),
     )
 
 
@@ -245,7 +257,9 @@ def _presence(ledger: Ledger, clause: Clause) -> Finding | None:
         return None
     names = tuple(name for item in found for name in item.evidence)
     times = tuple(time for item in found for time in item.times_s)
-    return Finding("supported", found[0].reason, names, times[:5], min(item.confidence for item in found))
+    starts = found[0].starts if len(found) == 1 else None
+    whole = found[0].lasts if len(found) == 1 else None
+    return Finding("supported", found[0].reason, names, times[:5], min(item.confidence for item in found), starts, whole)
 
 
 def _there(ledger: Ledger, clause: Clause, actor: Actor) -> Finding:
@@ -294,8 +308,9 @@ def _there(ledger: Ledger, clause: Clause, actor: Actor) -> Finding:
             agrees = when(track.start_s, track.end_s, clause, ledger.duration_s) == "in"
         if agrees:
             fits.append(track)
-    if not fits:
-        one = tracks[0]
+    crowd = 1 if clause.span is None or actor.count is None or actor.ids else actor.count
+    if len(fits) < crowd:
+        one = next((track for track in tracks if track not in fits), tracks[0])
         return Finding(
             "contradicted",
             f"{one.name} was tracked {span(one.start_s, one.end_s)}",
@@ -304,13 +319,24 @@ def _there(ledger: Ledger, clause: Clause, actor: Actor) -> Finding:
             one.confidence,
         )
     best = max(fits, key=lambda track: track.confidence)
+    moves = _comes_or_goes(kind, fits)
     return Finding(
         "supported",
         f"{best.name} was tracked {span(best.start_s, best.end_s)}",
         (f"T{best.track_id}",),
         (best.start_s,),
         best.confidence,
+        moves,
+        moves or (min(track.start_s for track in fits), max(track.end_s for track in fits)),
     )
+
+
+def _comes_or_goes(kind: str, tracks: Sequence[Track]) -> tuple[float, float] | None:
+    """Returns the earliest and latest time at which tracks begin or end, None where a clause states neither."""
+    if kind not in ("enter", "leave"):
+        return None
+    times = [track.start_s if kind == "enter" else track.end_s for track in tracks]
+    return min(times), max(times)
 
 
 def _ids(items: Sequence[Relation]) -> tuple[str, ...]:
@@ -335,4 +361,5 @@ def _against(items: Sequence[Relation], reason: str) -> Finding:
 def _supported(items: Sequence[Relation], reason: str) -> Finding:
     starts = (min(item.start_s for item in items), max(item.start_s for item in items))
     times = tuple(item.start_s for item in items)
-    return Finding("supported", reason, _ids(items), times, max(item.confidence for item in items), starts)
+    whole = (starts[0], max(item.end_s for item in items))
+    return Finding("supported", reason, _ids(items), times, max(item.confidence for item in items), starts, whole)

@@ -16,6 +16,7 @@ from vau.relations.vocabulary import PREDICATES
 from vau.types import Relation, Report, Track
 
 TOLERANCE_S = 1.0
+BOUND_S = 0.3  # by which "before" and "after" a time may be off
 MUTUAL = frozenset({"near", "in contact", "collided", "fighting"})  # subject and object may change places
 GROUPS = frozenset({"gathering", "dispersing"})  # one track stands for all that take part
 _JOIN_S = 3.0  # a relation that breaks off for less than this counts as one
@@ -144,11 +145,17 @@ def when(start_s: float, end_s: float, clause: Clause, duration_s: float) -> str
         agrees = end_s >= at - TOLERANCE_S and (not clause.only or end_s <= at + TOLERANCE_S)
         return "in" if agrees else "out"
     if span.sense == "before":
-        return "in" if start_s <= at + TOLERANCE_S else "out"
+        return "in" if start_s <= at + BOUND_S else "out"
     if span.sense == "after":
-        return "in" if end_s >= at - TOLERANCE_S else "out"
+        if "from " in clause.text:
+            return "in" if end_s >= at - TOLERANCE_S else "out"
+        remains = min(TOLERANCE_S, 0.5 * (end_s - start_s))
+        return "in" if start_s >= at - BOUND_S or end_s - at >= remains else "out"
     if clause.begins:
         return "in" if abs(start_s - at) <= 1.5 * TOLERANCE_S else "out"
+    if clause.whole:
+        edge = max(TOLERANCE_S, 0.05 * duration_s)
+        return "in" if start_s <= edge and end_s >= duration_s - edge else "over"
     if span.end_s < start_s - TOLERANCE_S or span.start_s > end_s + TOLERANCE_S:
         return "out"
     if span.start_s >= start_s - TOLERANCE_S and span.end_s <= end_s + TOLERANCE_S:
@@ -157,7 +164,7 @@ def when(start_s: float, end_s: float, clause: Clause, duration_s: float) -> str
     shared = min(span.end_s, end_s) - max(span.start_s, start_s)
     within = start_s >= span.start_s - TOLERANCE_S and end_s <= span.end_s + TOLERANCE_S
     loosely = any(word in clause.text for word in ("between", "during", "within", "in the", "some"))
-    if (within and (loosely or end_s - start_s <= 2 * TOLERANCE_S)) or shared >= 0.6 * length:
+    if (within and (loosely or end_s - start_s <= 2 * TOLERANCE_S)) or shared >= 0.75 * length:
         return "in"
     return "over"
 

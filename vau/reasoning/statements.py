@@ -14,6 +14,7 @@ from itertools import pairwise
 from vau.reasoning.claim_words import Kind, Words, words
 from vau.reasoning.lexicon import lexicon
 from vau.reasoning.times import TimeSpan, find_times
+from vau.reasoning.unread import Unreal, find_unread, find_unreal, named_beside
 from vau.relations.vocabulary import PREDICATES
 
 MAX_CHARACTERS = 600  # of a sentence; the rest is not read
@@ -53,6 +54,8 @@ _STRONG = re.compile(
     r"(?P<word>then|while|before|after|because|who|which|when|until|till|as|so that|whereupon|followed by)\b"
     r"|,(?: and| but)?(?= )| - "
 )
+_JOINED = re.compile(r",?(?: and| but)(?: then| \w+ly)? ?$")
+_PROGRESSIVE = re.compile(r"\b(?:is|was|are|were) (?:already )?\w+ing\b")
 _WEAK = re.compile(r" (?:and|but|or)\b")
 _TIME_NEXT = re.compile(r" (?:about |around |only |just )?(?:\d|the end|the start|the beginning|half|a few|one second)")
 _UNTIL_END = re.compile(r"\b(?:until|till|to) the (?:very )?end(?: of (?:the|this) (?:video|clip|footage|recording))?")
@@ -94,6 +97,7 @@ class Mention:
     passive: bool = False
     ends: bool = False  # says that the relation ends
     level: int = 0  # of a threat
+    denies: bool = False  # says that it did not happen, as "stayed on his feet" says of a fall
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,10 @@ class Clause:
     ordinal: int | None  # of an event: 0 first, -1 last
     number: int | None  # of events, or how many times
     only: bool
+    unreal: Unreal  # "almost", "tried to": the deed itself is not stated
+    whole: bool  # "throughout"
+    beside: tuple[int, ...]  # tracks said to be there meanwhile: "while person 2 watched"
+    unread: tuple[str, ...]  # words with a meaning of their own that nothing here reads
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,7 @@ class Statement:
     text: str
     clauses: tuple[Clause, ...]
     order: tuple[tuple[int, int], ...]  # pairs of clauses, the earlier one first
+    together: tuple[tuple[int, int], ...]  # pairs of clauses that are said to hold at the same time
     cited: tuple[str, ...]  # ids of evidence that it names, such as R4
     named: tuple[int, ...]  # all track ids that it names
     hedged: bool
@@ -164,6 +173,7 @@ def read(sentence: str, duration_s: float, fps: float = 0.0) -> Statement:
         text=sentence,
         clauses=tuple(clauses),
         order=_order(clauses, links),
+        together=_together(clauses, links),
         cited=cited,
         named=tuple(dict.fromkeys(item for actor in actors for item in actor.ids)),
         hedged=bool(table.hedges.search(low)),
@@ -183,10 +193,21 @@ def _order(clauses: Sequence[Clause], links: Sequence[str]) -> tuple[tuple[int, 
         other = index + 1 if index == 0 else index - 1
         if not 0 <= other < len(clauses):
             continue
-        already = word == "when" and "already" in clauses[other].text
+        text = clauses[other].text
+        already = word == "when" and ("already" in text or (index and _PROGRESSIVE.search(text)))
         if word in ("after", "because", "following", "once"):
             pairs.append((index, other))
         elif word in ("before", "prior to") or (index and (already or word in ("then", "whereupon", "followed by"))):
+            pairs.append((other, index))
+    return tuple(pairs)
+
+
+def _together(clauses: Sequence[Clause], links: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Returns which clauses are said to hold at the same time."""
+    pairs = []
+    for index, word in enumerate(links):
+        other = index + 1 if index == 0 else index - 1
+        if word in ("while", "as", "when") and other < len(clauses) and "already" not in clauses[other].text:
             pairs.append((other, index))
     return tuple(pairs)
 
@@ -266,6 +287,10 @@ def _mentions(low: str, table: Words, actors: Sequence[Actor]) -> list[Mention]:
         for match in pattern.finditer(blank):
             level = int(match["level"]) if kind == "threat" else 0
             found.append(Mention(kind, match.start(), match.end(), level=level))
+    found += [
+        Mention("relation", match.start(), match.end(), ("fell", "lying"), denies=True)
+        for match in table.upright.finditer(blank)
+    ]
     found.sort(
         key=lambda item: (item.kind != "relation", item.kind in ("enter", "leave", "present"), item.at - item.end)
     )
@@ -282,6 +307,8 @@ def _mentions(low: str, table: Words, actors: Sequence[Actor]) -> list[Mention]:
 
 def _relation(low: str, start: int, end: int, predicates: tuple[str, ...]) -> Mention:
     word = low[start:end]
+    if predicates[0] == "lying" and not word.startswith("on the "):
+        predicates = ("lying",)  # who falls ends up "on the ground", but does not lie there yet
     noun = bool(re.search(r"\b(?:the|a|an|this|that|no|any|another|of|single|violent|brief)(?: \w+ly)? $", low[:start]))
     auxiliary = re.search(r"\b(?:is|was|are|were|be|been|being|gets?|got|getting|been) (?:\w+ly |then )?$", low[:start])
     participle = not word.split()[0].endswith("ing")
@@ -307,6 +334,11 @@ def _borders(low: str, mentions: Sequence[Mention]) -> list[tuple[int, str]]:
         worded = [match for match in found if match.groupdict().get("word")]
         relative = [match for match in worded if match["word"] in ("who", "which")]
         match = (relative or worded or found)[-1]
+        # "falls after contact with him and lies there": the last deed stands beside the first, not behind "after".
+        joined = _JOINED.search(gap, match.end())
+        if joined and match.groupdict().get("word") in ("after", "before", "because", "while", "when", "as"):
+            borders.append((left.end + joined.start(), ""))
+            continue
         borders.append((left.end + match.start(), match.groupdict().get("word") or ""))
     return [*borders, (len(low), "")]
 
@@ -328,7 +360,10 @@ def _clause(
     left = tuple(actor for actor in inside if actor.at < mention.at)
     right = tuple(actor for actor in inside if actor.at >= mention.at)
     if mention.kind in ("present", "enter", "leave"):
-        left, right = right if low.startswith("there ", mention.at) else left or right, ()
+        there = low.startswith("there ", mention.at)
+        left, right = right if there else left or right, ()
+        if not left and not there and mention.kind != "present" and before is not None:
+            left = before.subjects
     elif mention.noun or mention.kind != "relation":
         left, right = (*left, *right), ()
     elif not left and before is not None and before.mention.kind != "event":
@@ -346,7 +381,11 @@ def _clause(
     ordinal = (
         re.search(rf"\b({'|'.join(_ORDINALS)}) (?:\w+ )?$", low[: mention.at]) if mention.kind == "event" else None
     )
-    number = _number(low, mention)
+    negated = _is_negated(low, start, end, mention, table) or (before is not None and _goes_on(before, text, inside))
+    negated = negated != mention.denies
+    whole = bool(table.whole.search(text))
+    if whole and mentioned is None and not negated:
+        mentioned = TimeSpan(0.0, duration_s)
     return Clause(
         text=text,
         mention=mention,
@@ -358,10 +397,14 @@ def _clause(
         to_end=bool(_UNTIL_END.search(text)),
         until=bool(_ONLY_UNTIL.search(text)),
         begins=bool(_BEGINS.search(text)) and mention.kind in ("relation", "event"),
-        negated=_is_negated(low, start, end, mention, table) or (before is not None and _goes_on(before, text, inside)),
+        negated=negated,
         ordinal=_ORDINALS[ordinal[1]] if ordinal else None,
-        number=number,
+        number=_number(low, mention),
         only=bool(re.search(r"\bonly\b", text)),
+        unreal=find_unreal(low[start : mention.at], table),
+        whole=whole,
+        beside=named_beside(low[mention.end : end], [(item.at - mention.end, item.ids) for item in right]),
+        unread=find_unread(low, start, end, (mention.at, mention.end), table),
     )
 
 
@@ -408,4 +451,6 @@ def split_unsaid(statement: Statement) -> Statement:
     kept = [index for index, clause in enumerate(statement.clauses) if not unsaid.search(clause.text)]
     place = {index: row for row, index in enumerate(kept)}
     order = tuple((place[a], place[b]) for a, b in statement.order if a in place and b in place)
-    return replace(statement, clauses=tuple(statement.clauses[index] for index in kept), order=order)
+    together = tuple((place[a], place[b]) for a, b in statement.together if a in place and b in place)
+    clauses = tuple(statement.clauses[index] for index in kept)
+    return replace(statement, clauses=clauses, order=order, together=together)
