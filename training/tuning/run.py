@@ -244,6 +244,8 @@ def keep_log(out: Path, history: Sequence[dict[str, Any]]) -> None:
 
 def _records(given: str) -> list[Record]:
     seeds = _SIMULATED.fullmatch(given)
+    if seeds is None and given.startswith("simulated:"):
+        raise InputError(f"{given[:80]!r}: write simulated:FIRST-LAST, such as simulated:0-20")
     if seeds is None:
         return list(read_records(Path(given)))
     first, last = int(seeds[1]), int(seeds[2])

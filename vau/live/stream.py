@@ -215,6 +215,8 @@ class Stream:
                 if self._over:
                     return
                 reason = "the stream ended"
+                if self.connections == 0:
+                    reason += " before a picture could be read, as that of an MP4 file with its index at the end does"
             except _Broken as broken:
                 reason = str(broken)
             except (av.error.FFmpegError, OSError, ValueError) as error:

@@ -222,10 +222,11 @@ class OpenAiClient:
         try:
             names = [row["id"] for row in self.models()]
         except MllmUnavailable as error:
-            raise MllmUnavailable(f"{error}; where the server does not list its models, name the one to use") from None
+            hint = "where the server does not list its models, name the one to use (mllm.name)"
+            raise MllmUnavailable(f"{error}; {hint}") from None
         if len(names) != 1:
             listed = ", ".join(names[:10]) or "none"
-            raise MllmError(f"name the model to use: {self._endpoint.api} has {listed}")
+            raise MllmError(f"name the model to use (mllm.name): {self._endpoint.api} has {listed}")
         return str(names[0])
 
     def _find_dialect(self) -> Dialect:
