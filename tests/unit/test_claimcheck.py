@@ -83,7 +83,7 @@ def test_known_verdicts(text: str, verdict: str, evidence: str | None) -> None:
 
 FALL = build(
     7.9,
-    (track(1, "person", 0, 7.8), track(2, "person", 6.8, 7.8)),
+    (track(1, "person", 0, 7.8, at=(0.5, 0.8)), track(2, "person", 6.8, 7.8)),
     (Relation("R1", 1, "fell", None, 2.7, 3.7, 0.95), Relation("R2", 1, "lying", None, 3.5, 7.8, 0.85)),
     (Event("E1", 1.7, 3.7, 3.2, 0.9),),
 )
@@ -116,7 +116,16 @@ FALL = build(
         ("Person 1 did not stay on his feet.", "supported"),
         # More than the evidence shows.
         ("Person 1 fell at 0:03.2 and then walked away.", "contradicted"),
-        ("Person 1 fell at the top of the picture.", "unsupported"),
+        ("Person 1 fell at the top of the picture.", "contradicted"),
+        ("Person 1 fell at the top of the stairs.", "unsupported"),
+        ("Person 1 fell while moving to the left.", "contradicted"),
+        ("Someone fell on the left side of the picture.", "unsupported"),
+        ("Person 1 fell over the bag.", "unsupported"),
+        ("Person 1 fell onto person 2.", "unsupported"),
+        ("Person 1 fell first and person 2 later.", "unsupported"),
+        ("Person 1 fell several times.", "contradicted"),
+        ("Person 1 fell from 0:00 to 0:07.", "unsupported"),
+        ("Person 1 approached the fallen person 2.", "contradicted"),
         ("Person 1 fell off a ladder.", "unsupported"),
         ("Person 1 fell into the water.", "unsupported"),
         ("Person 1 fell at night in the rain.", "unsupported"),
@@ -131,6 +140,7 @@ FALL = build(
         ("Two people were seen at 0:02.", "contradicted"),
         # What is true stays supported.
         ("Person 1 fell and lay on the ground.", "supported"),
+        ("Person 1 fell at the bottom of the picture.", "supported"),
         ("Person 1 fell at 0:03, then lay on the ground until the end.", "supported"),
         ("Person 1 fell before lying on the ground from 0:03.5 to 0:07.8.", "supported"),
         ("Person 1 fell after 2 seconds.", "supported"),

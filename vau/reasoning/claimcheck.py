@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from vau.reasoning.clause_check import Finding, Verdict, check_clause
 from vau.reasoning.language import LIKELY, clock, join_words, span
 from vau.reasoning.ledger import Ledger
+from vau.reasoning.places import agrees, has_place
 from vau.reasoning.statements import MAX_CHARACTERS, Statement, read, split_unsaid
-from vau.types import Claim, Report, Role
+from vau.types import Claim, Report, Role, Track
 
 MAX_SENTENCES = 200
 _ORDER_S = 0.5  # by which an order may be off
 _THERE_S = 1.5  # by which a track may begin too late or end too early
+_FALLEN = re.compile(r"\bfallen \w+ #?(\d{1,6})\b")
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])|\n+")
 
@@ -87,7 +89,7 @@ def _sentence(ledger: Ledger, text: str) -> CheckedSentence:
     statement = split_unsaid(read(text, ledger.duration_s, ledger.report.video.nominal_fps))
     of_clause = [check_clause(ledger, clause) for clause in statement.clauses]
     findings = [*_facts(ledger, statement), *(item for item in of_clause if item is not None)]
-    findings += [*_order(statement, of_clause), *_company(ledger, statement, of_clause)]
+    findings += [*_order(statement, of_clause), *_scenery(ledger, statement, of_clause)]
     if all(item.verdict == "supported" for item in findings):
         findings += _beyond(statement, of_clause)
     return _judge(statement, findings)
@@ -123,6 +125,9 @@ def _judge(statement: Statement, findings: Sequence[Finding]) -> CheckedSentence
 def _facts(ledger: Ledger, statement: Statement) -> list[Finding]:
     """Returns what is wrong with a sentence whatever it states: ids, kinds and times that do not exist."""
     wrong = []
+    down = {item.subject for item in ledger.of(("fell", "lying"))}
+    fallen = [int(item) for item in _FALLEN.findall(statement.text.lower())]
+    wrong += [f"no fall of track {item} was measured" for item in fallen if item not in down]
     denied = bool(statement.clauses) and all(clause.negated for clause in statement.clauses)
     if not denied:
         wrong += [f"there is no track {item}" for item in statement.named if item not in ledger.tracks]
@@ -154,18 +159,28 @@ def _beyond(statement: Statement, of_clause: Sequence[Finding | None]) -> list[F
     return found
 
 
-def _company(ledger: Ledger, statement: Statement, of_clause: Sequence[Finding | None]) -> list[Finding]:
-    """Returns who is said to be there while something happens and was tracked at another time only."""
+def _scenery(ledger: Ledger, statement: Statement, of_clause: Sequence[Finding | None]) -> list[Finding]:
+    """Returns who is said to be there meanwhile and was not, and what is said to be elsewhere than it was."""
     wrong = []
     for clause, finding in zip(statement.clauses, of_clause, strict=True):
         if finding is None or finding.verdict != "supported" or not finding.times_s or clause.negated:
             continue
         for item in clause.beside:
             track = ledger.tracks.get(item)
-            if track and not any(track.start_s - _THERE_S <= time <= track.end_s + _THERE_S for time in finding.times_s):
+            if track and not any(_is_there(track, time) for time in finding.times_s):
                 text = f"{track.name} was tracked {span(track.start_s, track.end_s)}"
                 wrong.append(Finding("contradicted", text, (f"T{item}",), (track.start_s,), track.confidence))
+        if has_place(clause.text):
+            named = [item for actor in clause.subjects for item in actor.ids]
+            meant = named or [int(item[1:]) for item in finding.evidence if re.fullmatch(r"T\d+", item)]
+            if not agrees(ledger, clause.text, meant, finding.times_s[0]):
+                verdict: Verdict = "contradicted" if named else "unsupported"
+                wrong.append(Finding(verdict, "the boxes are elsewhere in the picture", finding.evidence))
     return wrong
+
+
+def _is_there(track: Track, time_s: float) -> bool:
+    return track.start_s - _THERE_S <= time_s <= track.end_s + _THERE_S
 
 
 def _order(statement: Statement, of_clause: Sequence[Finding | None]) -> list[Finding]:

@@ -17,6 +17,7 @@ from vau.relations.vocabulary import PREDICATES
 from vau.types import Event, Relation, Track
 
 Verdict = Literal["supported", "unsupported", "contradicted", "not checkable"]
+_OFTEN = re.compile(r"\b(?:several|many|multiple|a few|a couple of) times\b|\brepeatedly\b")
 _PEAK_S = 1.5
 _RARE = 0.25  # severity from which a relation is rare enough that the one stated must be the one measured
 _SEEN_S = 1.5  # for the moment at which someone comes or goes
@@ -159,6 +160,8 @@ def _amounts(ledger: Ledger, clause: Clause, items: Sequence[Relation]) -> Findi
         few = actor.count < have and (actor.exact or (actor.count > 1 and not actor.least))
         if many or few:
             return _against(items[:3], f"{number(have)} took part, not {number(actor.count)}")
+    if _OFTEN.search(clause.text) and len(items) < 2:
+        return _against(items, "it was measured once")
     if clause.number is not None and clause.number != len(items):
         return _against(items[:3], f"it was measured {number(len(items))} times")
     return None
@@ -259,7 +262,9 @@ def _presence(ledger: Ledger, clause: Clause) -> Finding | None:
     times = tuple(time for item in found for time in item.times_s)
     starts = found[0].starts if len(found) == 1 else None
     whole = found[0].lasts if len(found) == 1 else None
-    return Finding("supported", found[0].reason, names, times[:5], min(item.confidence for item in found), starts, whole)
+    return Finding(
+        "supported", found[0].reason, names, times[:5], min(item.confidence for item in found), starts, whole
+    )
 
 
 def _there(ledger: Ledger, clause: Clause, actor: Actor) -> Finding:

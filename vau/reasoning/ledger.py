@@ -20,6 +20,7 @@ BOUND_S = 0.3  # by which "before" and "after" a time may be off
 MUTUAL = frozenset({"near", "in contact", "collided", "fighting"})  # subject and object may change places
 GROUPS = frozenset({"gathering", "dispersing"})  # one track stands for all that take part
 _JOIN_S = 3.0  # a relation that breaks off for less than this counts as one
+_SLACK_S = 3.0  # by which "from ... to" may be longer than a brief relation
 _MIN_CONFIDENCE = 0.25
 
 
@@ -164,7 +165,8 @@ def when(start_s: float, end_s: float, clause: Clause, duration_s: float) -> str
     shared = min(span.end_s, end_s) - max(span.start_s, start_s)
     within = start_s >= span.start_s - TOLERANCE_S and end_s <= span.end_s + TOLERANCE_S
     loosely = any(word in clause.text for word in ("between", "during", "within", "in the", "some"))
-    if (within and (loosely or end_s - start_s <= 2 * TOLERANCE_S)) or shared >= 0.75 * length:
+    brief = end_s - start_s <= 2 * TOLERANCE_S and not ("from " in clause.text and length > end_s - start_s + _SLACK_S)
+    if (within and (loosely or brief)) or shared >= 0.75 * length:
         return "in"
     return "over"
 

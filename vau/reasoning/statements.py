@@ -14,7 +14,7 @@ from itertools import pairwise
 from vau.reasoning.claim_words import Kind, Words, words
 from vau.reasoning.lexicon import lexicon
 from vau.reasoning.times import TimeSpan, find_times
-from vau.reasoning.unread import Unreal, find_unread, find_unreal, named_beside
+from vau.reasoning.unread import Unreal, find_unread, find_unreal, named_beside, stray_actors
 from vau.relations.vocabulary import PREDICATES
 
 MAX_CHARACTERS = 600  # of a sentence; the rest is not read
@@ -374,6 +374,10 @@ def _clause(
         by = low.find(" by ", mention.end, end)
         agents = tuple(actor for actor in right if by >= 0 and actor.at > by)
         left, right = agents, left
+    behind = [(item.at - mention.end, item.ids) for item in right]
+    lone = mention.kind == "relation" and not PREDICATES[mention.predicates[0]].binary and bool(left)
+    known = {number for item in left for number in item.ids}
+    stray = stray_actors(low[mention.end : end], behind, known) if lone and not mention.noun else ()
     length = _LENGTH.search(text)
     amount = (length["a"] or length["b"]) if length else None
     rest = text.replace(length[0], " ") if length else text
@@ -403,8 +407,8 @@ def _clause(
         only=bool(re.search(r"\bonly\b", text)),
         unreal=find_unreal(low[start : mention.at], table),
         whole=whole,
-        beside=named_beside(low[mention.end : end], [(item.at - mention.end, item.ids) for item in right]),
-        unread=find_unread(low, start, end, (mention.at, mention.end), table),
+        beside=named_beside(low[mention.end : end], behind),
+        unread=(*stray, *find_unread(low, start, end, (mention.at, mention.end), table)),
     )
 
 
