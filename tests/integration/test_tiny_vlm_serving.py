@@ -37,9 +37,9 @@ TOLERANCE = 1e-3  # of a log probability among candidates; measured below 1e-5 w
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Teaches a model by the brief recipe; about 380 s of processor time, in two threads."""
+    """Teaches a model by the brief recipe, about 380 s of one core: two threads that share cores with others spin."""
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     tiny = tiny_vlm.build()
     tiny_school.train(tiny, tiny_lessons.make_lessons(range(tiny_school.BRIEF.seeds)), tiny_school.BRIEF)
     torch.set_num_threads(before)
