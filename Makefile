@@ -33,7 +33,8 @@ demo: system-demo $(INSTALLED)
 test: system-test $(VENV)/.editable
 	$(BIN)/vau weights fetch
 	$(BIN)/vau weights fetch yolov8n
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	# Threads of several tests that wait for each other on few cores must sleep, not spin.
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.editable
 	$(BIN)/ruff check .
