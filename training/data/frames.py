@@ -23,6 +23,7 @@ from safetensors.numpy import load, save
 from vau.config import SamplingConfig, VideoConfig
 from vau.errors import InputError
 from vau.files import replace_file
+from vau.jpeg import encode
 from vau.report.document import read_json
 from vau.sampling.caes import caes, overview
 from vau.training.data import simulated
@@ -147,9 +148,7 @@ def _jpeg(image: np.ndarray, pixels: int) -> bytes:
     if scale < 1:
         size = (max(PATCH, int(picture.width * scale)), max(PATCH, int(picture.height * scale)))
         picture = picture.resize(size, Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_QUALITY)
-    return buffer.getvalue()
+    return encode(picture, _QUALITY)
 
 
 def _read(file: Path) -> tuple[list[bytes], list[float]] | None:

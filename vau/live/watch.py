@@ -20,6 +20,7 @@ from PIL import Image
 from vau.config import Config
 from vau.events.spans import find_events
 from vau.events.stream import Boundary, Segmenter
+from vau.jpeg import encode
 from vau.live.window import Window
 from vau.perception.motion import MOTION_CHANNELS
 from vau.perception.observe import Models
@@ -206,9 +207,7 @@ class Watch:
     def _jpeg(self, image: UInt8) -> bytes:
         picture = Image.fromarray(image)
         picture.thumbnail((self._config.report.image_side,) * 2)
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=self._config.report.jpeg_quality)
-        return buffer.getvalue()
+        return encode(picture, self._config.report.jpeg_quality)
 
 
 def _track(rows: Sequence[_Final], signals: tuple[str, ...], scorer: str) -> ScoreTrack:

@@ -6,7 +6,9 @@ import io
 
 from PIL import Image
 
-_QUALITY = 85
+from vau.jpeg import encode
+
+QUALITY = 85
 
 
 def small(jpeg: bytes, longest: int) -> bytes | None:
@@ -19,13 +21,6 @@ def small(jpeg: bytes, longest: int) -> bytes | None:
             if max(image.size) <= longest:
                 return jpeg
             image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-            return encode(image)
+            return encode(image, QUALITY)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
-
-
-def encode(image: Image.Image) -> bytes:
-    """Returns the picture as JPEG."""
-    out = io.BytesIO()
-    image.convert("RGB").save(out, "JPEG", quality=_QUALITY)
-    return out.getvalue()

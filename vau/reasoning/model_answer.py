@@ -19,11 +19,12 @@ from PIL import Image
 
 from vau.config import MllmConfig, VideoConfig
 from vau.errors import InputError, ParseError
+from vau.jpeg import encode
 from vau.mllm.curve import plot_curve
 from vau.mllm.evidence_text import curve_text, evidence_text, frame_note
 from vau.mllm.interface import Message, Sampling, TimedFrame, Usage
 from vau.mllm.open import OpenMllm
-from vau.mllm.pictures import encode, small
+from vau.mllm.pictures import QUALITY, small
 from vau.mllm.prompts import Prompt, Shown, load_prompt
 from vau.mllm.quote import fence
 from vau.mllm.structured import ask, parse
@@ -180,7 +181,7 @@ class ModelAnswerer:
             if item.jpeg:
                 jpeg = small(item.jpeg, self._config.image_side)
             elif batch is not None:
-                jpeg = encode(Image.fromarray(batch.images[int(np.abs(batch.times_s - item.time_s).argmin())]))
+                jpeg = encode(Image.fromarray(batch.images[int(np.abs(batch.times_s - item.time_s).argmin())]), QUALITY)
             else:
                 continue
             if jpeg is not None:

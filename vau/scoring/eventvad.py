@@ -14,7 +14,6 @@ reports an event that the model does not.
 
 from __future__ import annotations
 
-import io
 import math
 import threading
 import time
@@ -29,6 +28,7 @@ from scipy.special import expit, logit
 from vau.config import EventsConfig, MllmConfig
 from vau.errors import MllmCancelled, MllmError, MllmTimeout, MllmUnavailable, ScoreError
 from vau.events.boundaries import segment
+from vau.jpeg import encode
 from vau.mllm.interface import Sampling, TimedFrame
 from vau.mllm.open import OpenMllm
 from vau.mllm.pool import Outcome, Retries, run_all
@@ -252,6 +252,4 @@ class Work:
 def _jpeg(image: np.ndarray, longest: int) -> bytes:
     picture = Image.fromarray(image)
     picture.thumbnail((longest, longest))  # never larger than it was
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return buffer.getvalue()
+    return encode(picture, _JPEG_QUALITY)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from vau.config import Config
+from vau.jpeg import encode
 from vau.types import Keyframe
 from vau.video.seek import read_at
 
@@ -34,7 +34,6 @@ def with_pictures(
         for keyframe in chunk:
             row = int(abs(batch.times_s - keyframe.time_s).argmin())
             picture = Image.fromarray(batch.images[row])
-            buffer = io.BytesIO()
-            picture.save(buffer, "JPEG", quality=config.report.jpeg_quality)
-            pictured.append(replace(keyframe, jpeg=buffer.getvalue(), width=picture.width, height=picture.height))
+            jpeg = encode(picture, config.report.jpeg_quality)
+            pictured.append(replace(keyframe, jpeg=jpeg, width=picture.width, height=picture.height))
     return tuple(pictured)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-STRIDE = 4  # pixels of the input a pixel of the maps
 MULTIPLE = 32  # both sides of the input must be multiples of it
 
 
