@@ -86,6 +86,14 @@ class RecipeConfig(_Section):
     tail_s: float = Field(0.0, ge=0, le=60, description="another boundary so long after the last; 0: none")
 
 
+class RelationsConfig(_Section):
+    """Parameters that control which relations are looked for beside those that tracks and poses show."""
+
+    scene_graph: str = Field("", description="folder of a learned scene-graph model; empty: none")
+    open_vocabulary: bool = Field(False, description="ask the model of the section mllm for relations on keyframes")
+    memory: str = Field("", description="file of the relations of normal footage; empty: the video's own past")
+
+
 class EventsConfig(_Section):
     """Parameters that control event boundaries (EventVAD) and event spans."""
 
@@ -163,6 +171,7 @@ class Config(_Section):
     video: VideoConfig = VideoConfig()
     perception: PerceptionConfig = PerceptionConfig()
     scoring: ScoringConfig = ScoringConfig()
+    relations: RelationsConfig = RelationsConfig()
     events: EventsConfig = EventsConfig()
     sampling: SamplingConfig = SamplingConfig()
     mllm: MllmConfig = MllmConfig()

@@ -25,6 +25,7 @@ UInt8 = NDArray[np.uint8]
 Bool = NDArray[np.bool_]
 
 Phase = Literal["pre", "during", "post"]
+RelationSource = Literal["geometry", "scene-graph", "model"]  # tracks and poses; a learned network; a language model
 Role = Literal["title", "what", "who", "when", "where", "why", "cause", "effect", "limit"]
 
 
@@ -339,6 +340,7 @@ class Relation:
     end_s: float
     confidence: float
     measures: tuple[Measure, ...] = ()
+    source: RelationSource = "geometry"
 
     def __post_init__(self) -> None:
         check_span("Relation", self.start_s, self.end_s)
