@@ -433,7 +433,40 @@ def test_stream_that_is_dropped_hangs_up(server: ScriptedServer, client: OpenAiC
     assert server.server.busy == 0
 
 
-@pytest.mark.parametrize("behaviour", [play.reply("no stream"), play.status(500)])
+@pytest.mark.parametrize("text", ["A man falls", "<think>hm</think>A man falls", "hm</think>\n\nA man falls"])
+def test_whole_reply_instead_of_a_stream(server: ScriptedServer, client: OpenAiClient, text: str) -> None:
+    server.play(play.reply(text))
+    assert list(client.stream(ASK)) == ["A man falls"]
+    assert server.chats[0].body["stream"] is True
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error", "says"),
+    [
+        (play.answer({"error": "out of memory"}), MllmUnavailable, "out of memory"),
+        (play.answer({"choices": []}), MllmUnavailable, "broke off"),
+        (play.answer({"choices": [{"message": {"content": [1]}}]}), MllmUnavailable, "no message"),
+        (play.raw(b"{half"), MllmUnavailable, "no JSON"),
+        (play.raw(b"\xff\xfe"), MllmUnavailable, "no JSON"),
+        (play.raw(b"<html>hello</html>", "text/html"), MllmError, "base URL"),
+        (play.die_in_body, MllmUnavailable, "broke off"),
+        (play.huge(40 * 2**20), MllmError, "more than"),
+        (play.drip_body, MllmTimeout, "did not answer within"),
+    ],
+)
+def test_whole_reply_that_is_none(
+    server: ScriptedServer,
+    client: OpenAiClient,
+    behaviour: Callable[[play.Handler], None],
+    error: type[MllmError],
+    says: str,
+) -> None:
+    server.play(behaviour)
+    with pytest.raises(error, match=says):
+        list(client.stream(ASK, timeout_s=1.0))
+
+
+@pytest.mark.parametrize("behaviour", [play.status(401), play.status(500)])
 def test_stream_refused(
     server: ScriptedServer, client: OpenAiClient, behaviour: Callable[[play.Handler], None]
 ) -> None:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 Json = Mapping[str, Any]
 
 CONNECT_S = 10.0  # a server that is there takes the connection at once, also while it is busy
+_JSON, _EVENTS = "application/json", "text/event-stream"
 _JSON_DEPTH = 64
 _ERROR_BYTES = 64_000  # of an error's body that are read
 _ERROR_CHARS = 300  # of them that are shown
@@ -110,7 +111,10 @@ class Transport:
         return self._call(probe(), timeout_s)
 
     def events(self, url: str, body: Json, timeout_s: float) -> Iterator[str]:
-        """Posts a JSON object and yields the data of each server-sent event; raises as `post` does."""
+        """Posts a JSON object and yields the data of each server-sent event; raises as `post` does.
+
+        From a server that cannot stream and answers with JSON, the whole answer comes as if it were the only event.
+        """
         end = time.monotonic() + timeout_s
         source = self._events(url, body)
 
@@ -188,7 +192,7 @@ class Transport:
             raise MllmUnavailable(f"{self.endpoint.api} cannot be reached or broke off: {text}") from None
 
     async def _json(self, method: str, url: str, body: Json | None) -> Any:
-        async with self._open(method, url, body, "application/json") as response:
+        async with self._open(method, url, body, _JSON) as response:
             raw = b"".join([chunk async for chunk in self._chunks(response)])
         try:
             return strict_json.loads(raw.decode("utf-8"), self._max_bytes, _JSON_DEPTH)
@@ -196,7 +200,10 @@ class Transport:
             raise MllmUnavailable(f"{url} answered with unreadable JSON: {_clean(str(error))}") from None
 
     async def _events(self, url: str, body: Json) -> AsyncGenerator[str, None]:
-        async with self._open("POST", url, body, "text/event-stream") as response:
+        async with self._open("POST", url, body, _EVENTS, _JSON) as response:
+            if _kind(response) == _JSON:
+                yield b"".join([chunk async for chunk in self._chunks(response)]).decode("utf-8", "replace")
+                return
             held = b""
             data: list[str] = []
             async for chunk in self._chunks(response):
@@ -214,18 +221,18 @@ class Transport:
                 yield "\n".join(data)
 
     @asynccontextmanager
-    async def _open(self, method: str, url: str, body: Json | None, wanted: str) -> AsyncIterator[httpx.Response]:
-        headers = {"Accept": wanted}
+    async def _open(self, method: str, url: str, body: Json | None, *wanted: str) -> AsyncIterator[httpx.Response]:
+        headers = {"Accept": ", ".join(wanted)}
         with self._errors():
             async with self._client.stream(method, url, json=body, headers=headers) as response:
                 if response.status_code >= 300:
                     raise await self._refusal(response)
-                kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+                kind = _kind(response)
                 coding = response.headers.get("content-encoding", "identity")
-                if kind != wanted or coding != "identity":
+                if kind not in wanted or coding != "identity":
                     raise MllmError(
-                        f"{url} answered with {_clean(kind) or None} ({_clean(coding)}), not with {wanted}: "
-                        "is this the base URL of an OpenAI-compatible server?"
+                        f"{url} answered with {_clean(kind) or None} ({_clean(coding)}), not with "
+                        f"{' or '.join(wanted)}: is this the base URL of an OpenAI-compatible server?"
                     )
                 yield response
 
@@ -263,6 +270,10 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
     finally:
         loop.close()
+
+
+def _kind(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
 def _trust(ca_file: Path) -> ssl.SSLContext:

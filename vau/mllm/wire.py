@@ -158,7 +158,7 @@ def _count(value: Any) -> int:
 
 
 def read_piece(data: str) -> tuple[str, bool]:
-    """Reads one event of a stream.
+    """Reads one event of a stream, or the whole reply of a server that does not stream.
 
     Returns:
         Its text, often empty, and whether the reply is complete with it: some servers end with ``[DONE]``, others with
@@ -178,6 +178,8 @@ def read_piece(data: str) -> tuple[str, bool]:
     if not event.get("choices"):
         return "", False  # usage alone
     choice = first_choice(event)
+    if "message" in choice:
+        return read_reply(event, 0).text, True
     delta = choice.get("delta")
     text = delta.get("content") if isinstance(delta, dict) else None
     return text if isinstance(text, str) else "", choice.get("finish_reason") is not None
